@@ -1,0 +1,1 @@
+//! Builds all from `Settings`, runs, drains.

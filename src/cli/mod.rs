@@ -1,0 +1,5 @@
+//! The command line: thin.
+
+pub fn run(_arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,231 @@
+//! What the program runs on: every value present, parsed and checked. Made from [`super::options`] only.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Policy;
+pub use crate::policy::Role;
+
+/// One council's site, as it runs.
+#[derive(Debug)]
+pub struct Settings {
+    pub council: Council,
+    pub listeners: Vec<Listener>,
+    pub upstreams: Vec<Arc<Upstream>>,
+    pub tls: Option<TlsFiles>,
+    pub monitoring: Option<Monitoring>,
+    pub records: Records,
+    pub outbox: Option<Outbox>,
+    pub limits: Limits,
+    pub metrics: Option<SocketAddr>,
+    pub log: Log,
+    /// The compiled rules.
+    pub policy: Arc<Policy>,
+    /// The name the gateway gives in greetings, EHLO and Received fields.
+    pub hostname: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Council {
+    pub name: String,
+    /// Internal domains, in [`crate::smtp::address::normal_domain`]'s form.
+    pub domains: Vec<String>,
+    pub clerk: Option<String>,
+    pub chair: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerTls {
+    /// Loopback only.
+    None,
+    Starttls,
+    /// MAIL is refused before STARTTLS (530 5.7.0, RFC 3207 §4).
+    StarttlsRequired,
+    Implicit,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub name: Arc<str>,
+    pub role: Role,
+    pub bind: SocketAddr,
+    pub tls: ListenerTls,
+    /// Index into [`Settings::upstreams`].
+    pub upstream: usize,
+    /// Connector only.
+    pub trust: Trust,
+    /// Connector only: bare CR and LF are made CRLF instead of refused.
+    pub normalise_line_ends: bool,
+    /// Connector only: a field of this name, an HMAC over reverse path, content and time, is put on what was judged, so that
+    /// the provider's rule can exempt it. A field of this name that comes in is verified and stripped.
+    pub stamp: Option<Stamp>,
+    /// Whether Received says the client's address (for submission it is a councillor's home).
+    pub received_client_address: bool,
+}
+
+#[derive(Clone)]
+pub struct Stamp {
+    pub field: String,
+    pub key: [u8; 32],
+}
+
+/// Shows no key.
+impl std::fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stamp({})", self.field)
+    }
+}
+
+/// Whom a connector believes. Never enough alone: the sender or every recipient must be the council's too.
+#[derive(Clone, Default)]
+pub struct Trust {
+    pub networks: Vec<Network>,
+    /// Names a client certificate must bear; `*.x.example` is one label below.
+    pub client_certificates: Vec<String>,
+    /// PEM roots that client certificates must chain to, beside the system's.
+    pub client_ca_file: Option<PathBuf>,
+    /// `Field-Name: secret`, which the provider adds; it never leaves the gateway.
+    pub header: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trust")
+            .field("networks", &self.networks)
+            .field("client_certificates", &self.client_certificates)
+            .field("header", &self.header.as_ref().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+/// An address range, `192.0.2.0/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Network {
+    /// IPv4 addresses mapped into IPv6 count as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(a)) => self.prefix == 0 || (u32::from(net) ^ u32::from(a)) >> (32 - u32::from(self.prefix.min(32))) == 0,
+            (IpAddr::V6(net), IpAddr::V6(a)) => self.prefix == 0 || (u128::from(net) ^ u128::from(a)) >> (128 - u32::from(self.prefix.min(128))) == 0,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamTls {
+    /// Loopback only.
+    None,
+    /// STARTTLS where it is offered; never for submission.
+    Opportunistic,
+    Starttls,
+    Implicit,
+}
+
+#[derive(Debug)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    /// `host:port`; a name is looked up at each dial.
+    pub address: String,
+    pub tls: UpstreamTls,
+    pub ca_file: Option<PathBuf>,
+    /// The name that the certificate must bear.
+    pub server_name: String,
+    /// Kept connections for each core on connector and mx listeners.
+    pub keep: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Monitoring {
+    pub purposes: Vec<String>,
+    pub notice_version: String,
+    pub notice_date: jiff::civil::Date,
+    pub impact_assessment: String,
+    /// A full disk or a broken store defers mail.
+    pub mandatory: bool,
+    /// Whether the subject is kept (sealed).
+    pub subject: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Records {
+    pub database: Database,
+    /// The site key: 32 random octets, base64, mode 0600.
+    pub key_file: PathBuf,
+    pub retention: Retention,
+    /// Records that may wait to be written, in number; above it they are dropped and counted, or mail is deferred if mandatory.
+    pub queue: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite(PathBuf),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub events: Duration,
+    pub incidents: Duration,
+    pub held: Duration,
+    pub access: Duration,
+}
+
+#[derive(Clone)]
+pub struct Outbox {
+    /// Index into [`Settings::upstreams`].
+    pub upstream: usize,
+    pub from: String,
+    pub credential: Option<(String, String)>,
+}
+
+/// Shows no password.
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").field("upstream", &self.upstream).field("from", &self.from).field("credential", &self.credential.is_some()).finish()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Octets of one message.
+    pub message_size: u64,
+    pub recipients: usize,
+    /// Octets of all messages in flight together.
+    pub memory: u64,
+    pub connections: usize,
+    pub connections_per_client: usize,
+    /// New connections a minute from one address (mx and submission).
+    pub connection_rate: u32,
+    /// Commands in one session, and faults before 421.
+    pub commands: u32,
+    pub errors: u32,
+    /// Failed AUTH attempts in ten minutes, for each address and each account.
+    pub auth_failures: u32,
+    /// RFC 5321 §4.5.3.2, server side.
+    pub command_timeout: Duration,
+    pub data_timeout: Duration,
+    /// The whole of one message's content.
+    pub message_timeout: Duration,
+    /// How long sessions in DATA may take to finish after SIGTERM.
+    pub drain: Duration,
+    /// Received fields above which a message is looping (RFC 5321 §6.3).
+    pub hops: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    Text,
+    Json,
+}

@@ -1,0 +1,55 @@
+//! Lychgate holds a council's mail against the IT policy that the council adopted.
+//!
+//! # A message's journey
+//!
+//! ```text
+//!  client ══TLS══▶ transport ─▶ smtp::server ─▶ gateway ─────────────────────────▶ smtp::client ─▶ transport ══TLS══▶ upstream
+//!                   (bytes)      (asks)          │ 1 receive   RawMessage, Envelope   (commands)     (bytes)
+//!                                                │ 2 gather    Facts, worked out when a rule asks for them
+//!                                                │ 3 judge     policy::evaluate(&Policy, &Facts) → Verdict
+//!                                                │ 4 splice    RawMessage + EditPlan → slices, untouched bytes borrowed
+//!                                                │ 5 commit    relay: the upstream's own reply
+//!                                                │ 6 record    one sealed record, by the retention rule
+//!                                                └ 7 answer    only a Committed token can say 250
+//! ```
+//!
+//! # Which room may import which
+//!
+//! `tests/architecture.rs` reads this table and holds every `use crate::` line against it.
+//!
+//! ```text
+//! smtp      →
+//! message   → smtp
+//! policy    → message smtp
+//! config    → policy message smtp
+//! transport → config policy message smtp observe
+//! records   → config policy message smtp observe
+//! outbox    → records transport config policy message smtp observe
+//! gateway   → outbox records transport config policy message smtp observe
+//! observe   → config policy smtp
+//! app       → gateway outbox records transport config policy message smtp observe
+//! demo      → app gateway outbox records transport config policy message smtp observe
+//! cli       → demo app gateway outbox records transport config policy message smtp observe
+//! ```
+//!
+//! # Invariants
+//!
+//! - **Received bytes are never changed, only spliced.** What no rule touches leaves exactly as it came.
+//! - **No 250 after a message without a `Committed` token**, which only an upstream's 2xx (or a durable store) hands out.
+//! - **No byte of a message goes upstream before it is judged.**
+//! - **The core (`smtp`, `message`, `policy`) has no I/O, no clock and no randomness**; they come in as arguments.
+//! - **A credential is never stored and never logged.**
+//! - **Order never decides**: every rule is judged, and the strictest disposition wins.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod gateway;
+pub mod message;
+pub mod observe;
+pub mod outbox;
+pub mod policy;
+pub mod records;
+pub mod smtp;
+pub mod transport;

@@ -1,0 +1,153 @@
+//! What the judge says: one disposition, who decided it, every rule that matched and why, what changes, who is told.
+
+use std::sync::Arc;
+
+use crate::message::EditPlan;
+
+/// What becomes of the message, from the mildest to the strictest; the strictest of all rules wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    Deliver,
+    /// Until custody exists, answered with 451.
+    Hold { text: String },
+    /// 451 4.7.1 with this text.
+    Defer { text: String },
+    /// 550 5.7.1 with this text.
+    Reject { text: String },
+}
+
+impl Disposition {
+    /// The contract's word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Disposition::Deliver => "deliver",
+            Disposition::Hold { .. } => "hold",
+            Disposition::Defer { .. } => "defer",
+            Disposition::Reject { .. } => "reject",
+        }
+    }
+
+    /// Larger is stricter.
+    pub fn strictness(&self) -> u8 {
+        match self {
+            Disposition::Deliver => 0,
+            Disposition::Hold { .. } => 1,
+            Disposition::Defer { .. } => 2,
+            Disposition::Reject { .. } => 3,
+        }
+    }
+}
+
+/// How far a rule may act. The order is the order of strength; a ceiling takes the smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Not judged.
+    Off,
+    /// Judged and recorded, nothing else.
+    Observe,
+    /// Delivered unchanged; sender and `notify` people hear what would have happened.
+    Warn,
+    Enforce,
+}
+
+impl Mode {
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Off => "off",
+            Mode::Observe => "observe",
+            Mode::Warn => "warn",
+            Mode::Enforce => "enforce",
+        }
+    }
+}
+
+/// A rule that matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    pub rule: Arc<str>,
+    pub title: Arc<str>,
+    /// The mode in force: the rule's own under the site's ceiling.
+    pub mode: Mode,
+    pub clauses: Vec<Arc<str>>,
+    /// Why, in plain words and masked: "17 external addresses are visible".
+    pub because: Vec<String>,
+    /// What the rule's `then` would do, as the contract's action words ("reject", "hide-recipients").
+    pub actions: Vec<&'static str>,
+    /// The sender's override was used: the rule yielded, and this is the reason given.
+    pub overridden: Option<String>,
+}
+
+/// How much of a message is recorded; of all matching rules the least wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordLevel {
+    Nothing,
+    Count,
+    Metadata,
+    Evidence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Person {
+    Sender,
+    Clerk,
+    Chair,
+}
+
+impl Person {
+    pub fn word(self) -> &'static str {
+        match self {
+            Person::Sender => "sender",
+            Person::Clerk => "clerk",
+            Person::Chair => "chair",
+        }
+    }
+}
+
+/// One person is to be told about one rule. The outbox merges those of one message to one person, and drops what was told
+/// already (once for each rule, Message-ID and person).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub person: Person,
+    /// Where it goes: the council address of that person.
+    pub to: String,
+    pub rule: Arc<str>,
+    /// The rule's `say` filled in, or its title.
+    pub text: String,
+}
+
+/// A change to one header field, for `explain` and the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldEdit {
+    pub field: String,
+    pub rule: Arc<str>,
+}
+
+/// What `explain --json` prints under `facts`, and the record keeps (sealed).
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FactSummary {
+    pub direction: String,
+    pub marked: Option<String>,
+    /// `none`, `message` or `attachments`; worked out only if a rule asked (else `none` with `protected_known` false).
+    pub protected: String,
+    pub visible_external: usize,
+}
+
+/// The outcome of judging one message.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub disposition: Disposition,
+    /// The rule whose disposition won; none for plain delivery.
+    pub decided_by: Option<Arc<str>>,
+    pub matches: Vec<Match>,
+    /// Replacements in the received octets; empty unless the disposition is deliver (or hold, frozen).
+    pub plan: EditPlan,
+    pub edits: Vec<FieldEdit>,
+    pub notices: Vec<Notice>,
+    pub record: RecordLevel,
+    /// The message is marked personal or private: counts only.
+    pub personal: bool,
+    /// What the facts came to that were worked out.
+    pub facts: FactSummary,
+    /// `say` and `reject` text that the client hears is already in the disposition.
+    pub automatic: bool,
+}
