@@ -241,7 +241,10 @@ async fn what_has_expired_is_gone_with_its_key() {
     assert_eq!(keys(), 0);
     assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 1, "incidents are kept for longer");
     let receipt = recorder.retention_run().await.unwrap();
-    assert_eq!(receipt.classes.iter().map(|c| (c.class, c.rows, c.remaining)).collect::<Vec<_>>(), [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2)]);
+    assert_eq!(
+        receipt.classes.iter().map(|c| (c.class, c.rows, c.remaining)).collect::<Vec<_>>(),
+        [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2)]
+    );
     assert_eq!(recorder.counters().purged, 50);
 }
 
@@ -299,6 +302,7 @@ async fn a_full_disk_loses_nothing_that_fits_the_queue() {
         let pages: i64 = store.db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
         store.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     });
+    recorder.flush().await.unwrap();
     let many: Vec<String> = (0..200).map(|i| format!("resident{i}@gmail.com")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for _ in 0..50 {
@@ -359,6 +363,7 @@ async fn a_mandatory_row_is_there_before_the_mail_and_completed_after() {
         let pages: i64 = store.db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
         store.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     });
+    recorder.flush().await.unwrap();
     let many: Vec<String> = (0..1000).map(|i| format!("resident{i}@gmail.com")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let mut refused = None;
@@ -368,7 +373,7 @@ async fn a_mandatory_row_is_there_before_the_mail_and_completed_after() {
             break;
         }
     }
-    assert!(matches!(refused, Some(StoreError::Slow)), "{refused:?}");
+    assert!(matches!(refused, Some(StoreError::Unwritten)), "{refused:?}");
 }
 
 #[test]
@@ -427,7 +432,8 @@ async fn a_row_that_was_moved_or_altered_is_told_and_not_shown() {
     recorder.flush().await.unwrap();
     let db = rusqlite::Connection::open(&options.database).unwrap();
     // One row's content put in another's place.
-    db.execute("UPDATE record SET sealed = (SELECT sealed FROM record ORDER BY id LIMIT 1) WHERE id = (SELECT max(id) FROM record)", []).unwrap();
+    db.execute("UPDATE record SET sealed = (SELECT sealed FROM record ORDER BY id LIMIT 1) WHERE id = (SELECT max(id) FROM record)", [])
+        .unwrap();
     let answer = look_up(&options, &Question { recipient: Some("ashby@gmail.com".into()), ..everything() }, "test", "me").unwrap();
     assert_eq!((answer.hits.len(), answer.unreadable), (2, 1));
 }
@@ -481,7 +487,11 @@ fn trace_answers_in_plain_words_and_in_json() {
     assert_eq!(line["rules"][0]["id"], "hide-recipients");
     assert_eq!(line["upstream_reply"], "250 2.0.0 Ok: queued as 4FK");
     assert_eq!(line["recipients"], serde_json::json!({"internal": 1, "partner": 0, "personal": 2, "external": 0}));
-    assert!(ask(&Args { since: "2001-01-01".into(), until: Some("2002-01-01".into()), ..args.clone() }, &options).unwrap().contains("Nothing in the record fits."));
+    assert!(
+        ask(&Args { since: "2001-01-01".into(), until: Some("2002-01-01".into()), ..args.clone() }, &options)
+            .unwrap()
+            .contains("Nothing in the record fits.")
+    );
     assert!(matches!(ask(&Args { purpose: "  ".into(), ..args.clone() }, &options), Err(Fault::Purpose)));
     assert!(matches!(ask(&Args { since: "soon".into(), ..args.clone() }, &options), Err(Fault::Time("since", _))));
     assert!(matches!(ask(&Args { recipient: Some("gmail.com".into()), ..args.clone() }, &options), Err(Fault::Address("recipient", _))));
@@ -511,7 +521,7 @@ fn cost_of_a_record() {
         for e in made {
             let t = std::time::Instant::now();
             let mut e = Some(e);
-            while recorder.counters().waiting > 5_000 {
+            while recorder.counters().waiting > if recipients == 1 { 5_000 } else { 500 } {
                 std::thread::sleep(Duration::from_millis(1));
             }
             recorder.record(e.take().unwrap()).unwrap();
