@@ -199,6 +199,11 @@ impl Recorder {
         let shared = &self.inner.shared;
         let weight = entry.weight();
         let mut state = shared.lock();
+        if state.closed {
+            // The row keeps saying that the outcome is not known.
+            shared.counters.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         shared.push_entry(&mut state, Job::Complete(address, entry), weight);
     }
 
@@ -212,6 +217,7 @@ impl Recorder {
         self.ask(Job::Retention).await?
     }
 
+    /// Asks the writer and waits for it.
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
         let (answer, heard) = oneshot::channel();
         self.inner.shared.push_urgent(job(answer))?;
@@ -321,7 +327,6 @@ impl Writer {
                 break;
             }
         }
-        self.end();
     }
 
     /// Waits for jobs, or for the time of the next purge; gives what belongs in one transaction.
@@ -520,10 +525,13 @@ impl Writer {
         self.shared.counters.purged.fetch_add(after - before, Ordering::Relaxed);
         progress
     }
+}
 
-    /// What is still there now could not be written.
-    fn end(self) {
+impl Drop for Writer {
+    /// What is still there now could not be written. Also where the writer ends by a fault: nobody may wait for it in vain.
+    fn drop(&mut self) {
         let mut state = self.shared.lock();
+        state.closed = true;
         let lost = state.jobs.iter().filter(|j| j.entry().is_some()).count() as u64;
         state.jobs.clear();
         state.entries = 0;

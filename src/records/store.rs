@@ -260,7 +260,10 @@ fn insert_batch(tx: &Transaction<'_>, batch: &Batch, level: u8) -> Result<(), St
     let mut insert = tx.prepare_cached(
         "INSERT INTO batch (class, period, level, first, last, oldest, newest, rows, hashes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
-    let octets: Vec<u8> = batch.hashes.iter().flat_map(|h| h.to_be_bytes()).collect();
+    let mut octets = Vec::with_capacity(batch.hashes.len() * 8);
+    for hash in &batch.hashes {
+        octets.extend_from_slice(&hash.to_be_bytes());
+    }
     insert.execute(params![
         batch.class.number(),
         batch.period,
