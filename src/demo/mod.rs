@@ -1,1 +1,3 @@
-//! demo
+//! A whole council on loopback.
+
+pub mod shipped;
