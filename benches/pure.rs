@@ -5,14 +5,25 @@
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use lychgate::message::{EditPlan, RawMessage, Splice};
+use lychgate::smtp::client::Asked;
+use lychgate::smtp::data::{self, LineEnds};
+use lychgate::smtp::server::{Limits, Starttls, Ticket};
+use lychgate::smtp::{Answer, Ask, ClientSession, Extensions, Final, Input, Outputs, Reply, ServerConfig, ServerSession};
 
 /// One benchmark: sets up, and gives back what one iteration does.
 type Set = fn() -> Box<dyn FnMut()>;
 
-const ALL: &[(&str, Set)] = &[("splice-untouched", splice_untouched), ("splice-hide", splice_hide)];
+const ALL: &[(&str, Set)] = &[
+    ("session-single", session_single),
+    ("session-list", session_list),
+    ("stuffing", stuffing),
+    ("splice-untouched", splice_untouched),
+    ("splice-hide", splice_hide),
+];
 
 fn main() -> ExitCode {
     // `cargo bench` adds `--bench`.
@@ -91,5 +102,103 @@ fn splice_hide() -> Box<dyn FnMut()> {
         plan.edit(to.clone(), &b"To: undisclosed-recipients:;\r\n"[..]).expect("one edit overlaps no other");
         let splice = Splice::apply(black_box(&message), &plan);
         black_box(splice.slices().iter().map(|s| s.len()).sum::<usize>());
+    })
+}
+
+/// A session with one message to one recipient, a command at a time, both machines of a relay at work.
+fn session_single() -> Box<dyn FnMut()> {
+    let mut script: Vec<Vec<u8>> =
+        ["EHLO laptop.example", "MAIL FROM:<clerk@council.example>", "RCPT TO:<resident@village.example>", "DATA"]
+            .iter()
+            .map(|line| format!("{line}\r\n").into_bytes())
+            .collect();
+    script.push([agenda().as_bytes(), b".\r\n"].concat());
+    script.push(b"QUIT\r\n".to_vec());
+    session(script)
+}
+
+/// A message to 100 recipients, the envelope in one packet (RFC 2920).
+fn session_list() -> Box<dyn FnMut()> {
+    let mut envelope = String::from("MAIL FROM:<clerk@council.example>\r\n");
+    for k in 0..100 {
+        envelope.push_str(&format!("RCPT TO:<resident{k}@village.example>\r\n"));
+    }
+    envelope.push_str("DATA\r\n");
+    session(vec![
+        b"EHLO laptop.example\r\n".to_vec(),
+        envelope.into_bytes(),
+        [agenda().as_bytes(), b".\r\n"].concat(),
+        b"QUIT\r\n".to_vec(),
+    ])
+}
+
+fn session(script: Vec<Vec<u8>>) -> Box<dyn FnMut()> {
+    let limits = Limits { message: 35_000_000, recipients: 1000, commands: 1000, errors: 10 };
+    let config = Arc::new(ServerConfig {
+        hostname: "gateway.example".into(),
+        starttls: Starttls::No,
+        auth: false,
+        line_ends: LineEnds::Refuse,
+        limits,
+    });
+    Box::new(move || {
+        let mut out = Outputs::default();
+        let mut server = ServerSession::new(config.clone(), false, &mut out);
+        let mut upstream = ClientSession::new();
+        upstream.receive(b"220 upstream.example\r\n");
+        assert!(upstream.next_reply().is_ok());
+        for said in &script {
+            server = server.handle(Input::Bytes(said), &mut out);
+            while !out.asks.is_empty() {
+                for (ticket, ask) in std::mem::take(&mut out.asks) {
+                    server = answer(server, &mut upstream, ticket, ask, &mut out);
+                }
+            }
+            black_box(&out.send);
+            out.send.clear();
+        }
+        assert!(out.close, "the script ends with QUIT");
+    })
+}
+
+/// What a relay does with each question: asks the upstream, and passes on its words.
+fn answer(server: ServerSession, upstream: &mut ClientSession, ticket: Ticket, ask: Ask, out: &mut Outputs) -> ServerSession {
+    let answer = match ask {
+        Ask::Hello { .. } => Answer::Offer(Extensions::own(35_000_000)),
+        Ask::Mail(mail) => {
+            black_box(mail);
+            Answer::Reply(relayed(upstream, Asked::Mail))
+        }
+        Ask::Rcpt(rcpt) => {
+            black_box(rcpt);
+            Answer::Reply(relayed(upstream, Asked::Rcpt))
+        }
+        Ask::Message(received) => {
+            black_box(received);
+            match ClientSession::conclude(relayed(upstream, Asked::Final)) {
+                Final::Committed(committed) => Answer::Committed(committed),
+                Final::Refused(reply) => Answer::Reply(reply),
+            }
+        }
+        Ask::Reset | Ask::Login(_) | Ask::AuthBegin { .. } | Ask::AuthLine(_) => return server,
+    };
+    server.handle(Input::Decided(ticket, answer), out)
+}
+
+fn relayed(upstream: &mut ClientSession, asked: Asked) -> Reply {
+    upstream.asked(asked);
+    upstream.receive(b"250 2.1.5 Ok\r\n");
+    let (_, reply) = upstream.next_reply().expect("the reply is well formed").expect("the reply is whole");
+    reply
+}
+
+/// 10 KiB on its way upstream.
+fn stuffing() -> Box<dyn FnMut()> {
+    let message = agenda();
+    let mut wire = Vec::with_capacity(16_384);
+    Box::new(move || {
+        wire.clear();
+        data::stuff(&[black_box(message.as_bytes())], |octets| wire.extend_from_slice(octets));
+        black_box(&wire);
     })
 }
