@@ -1,5 +1,7 @@
 //! The command line: thin.
 
+pub mod bench;
+
 pub fn run(_arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
 }
