@@ -259,20 +259,20 @@ fn normalise(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Writes `slices` to `out` with every line that begins with a dot given another (RFC 5321 §4.5.2), then the end of data.
-/// The slices are one stream: a line may begin in one and go on in the next.
-pub fn stuff(slices: &[&[u8]], mut out: impl FnMut(&[u8])) {
+/// Makes of `slices` (one stream: a line may begin in one and go on in the next) the pieces that go on the wire: every line that
+/// begins with a dot is given another (RFC 5321 §4.5.2), and the end of data follows. Nothing is copied.
+pub fn stuff_slices<'a>(slices: &[&'a [u8]], pieces: &mut Vec<&'a [u8]>) {
     let mut line_start = true;
     let mut after_cr = false;
     for slice in slices {
         let mut rest = *slice;
         while let Some(&first) = rest.first() {
             if line_start && first == b'.' {
-                out(b".");
+                pieces.push(b".");
             }
             if after_cr && first == b'\n' {
                 // CR ended the slice before: this LF completes the line.
-                out(b"\n");
+                pieces.push(b"\n");
                 rest = &rest[1..];
                 line_start = true;
                 after_cr = false;
@@ -281,12 +281,12 @@ pub fn stuff(slices: &[&[u8]], mut out: impl FnMut(&[u8])) {
             after_cr = false;
             match memmem::find(rest, b"\r\n.") {
                 Some(at) => {
-                    out(&rest[..at + 2]);
+                    pieces.push(&rest[..at + 2]);
                     rest = &rest[at + 2..];
                     line_start = true;
                 }
                 None => {
-                    out(rest);
+                    pieces.push(rest);
                     line_start = rest.ends_with(b"\r\n");
                     after_cr = rest.ends_with(b"\r");
                     rest = &[];
@@ -294,7 +294,7 @@ pub fn stuff(slices: &[&[u8]], mut out: impl FnMut(&[u8])) {
             }
         }
     }
-    out(if line_start { b".\r\n" } else { b"\r\n.\r\n" });
+    pieces.push(if line_start { b".\r\n" } else { b"\r\n.\r\n" });
 }
 
 /// Whether any line of `bytes` begins with a dot, so that it must be stuffed.
@@ -371,8 +371,9 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(message.len())).chain([0, message.len()]).collect();
             cuts.sort_unstable();
             let slices: Vec<&[u8]> = cuts.windows(2).map(|w| &message[w[0]..w[1]]).collect();
-            let mut wire = Vec::new();
-            stuff(&slices, |b| wire.extend_from_slice(b));
+            let mut pieces = Vec::new();
+            stuff_slices(&slices, &mut pieces);
+            let wire = pieces.concat();
             let (finished, rest) = run(&wire, step, 10_000).expect("an end");
             prop_assert!(rest.is_empty());
             match finished {

@@ -229,6 +229,18 @@ impl Connection {
         self.stream.write_slices(slices, &mut self.timer, DATA_BLOCK).await.map_err(lost)
     }
 
+    /// Whether the upstream said something before it was asked: then nothing that it says is an answer.
+    pub fn spoke_early(&mut self) -> bool {
+        self.session.check_quiet().is_err() || (matches!(self.stream, Stream::Plain(_)) && self.stream.has_unread())
+    }
+
+    /// A 4xx or 5xx that came before it was asked for, if that is what came.
+    pub async fn early_refusal(&mut self) -> Option<Reply> {
+        self.session.asked(Asked::Final);
+        let (_, reply) = self.reply(Duration::from_secs(1)).await.ok()?;
+        (reply.code() >= 400).then_some(reply)
+    }
+
     /// Whether it can serve another client: no refusal was seen, nothing is owed, and nothing lies unread.
     pub fn is_clean(&self) -> bool {
         self.session.is_clean() && self.out.is_empty()

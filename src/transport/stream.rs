@@ -22,6 +22,8 @@ pub enum Stream {
     Plain(TcpStream),
     Server(Box<server::TlsStream<TcpStream>>),
     Client(Box<client::TlsStream<TcpStream>>),
+    /// Nothing: while a handshake has the socket, or after it failed.
+    None,
 }
 
 /// What a read came to.
@@ -34,12 +36,20 @@ pub enum Read<T> {
 }
 
 impl Stream {
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Stream::Plain(tcp) => tcp,
-            Stream::Server(tls) => tls.get_ref().0,
-            Stream::Client(tls) => tls.get_ref().0,
+            Stream::Plain(tcp) => Some(tcp),
+            Stream::Server(tls) => Some(tls.get_ref().0),
+            Stream::Client(tls) => Some(tls.get_ref().0),
+            Stream::None => None,
         }
+    }
+
+    /// Whether octets (or the end) have come that nobody has read: asked of the kernel, without waiting.
+    pub fn has_unread(&self) -> bool {
+        let Some(tcp) = self.tcp() else { return false };
+        let mut one = [std::mem::MaybeUninit::uninit()];
+        socket2::SockRef::from(tcp).peek(&mut one).is_ok()
     }
 
     /// Reads once and gives the octets to `take`.
@@ -57,6 +67,7 @@ impl Stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Stream::Server(tls) => Pin::new(tls).poll_read(cx, buffer),
             Stream::Client(tls) => Pin::new(tls).poll_read(cx, buffer),
+            Stream::None => Poll::Ready(Ok(())),
         }
     }
 
@@ -65,12 +76,13 @@ impl Stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, octets),
             Stream::Server(tls) => Pin::new(tls).poll_write(cx, octets),
             Stream::Client(tls) => Pin::new(tls).poll_write(cx, octets),
+            Stream::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Stream::Plain(_) => Poll::Ready(Ok(())),
+            Stream::Plain(_) | Stream::None => Poll::Ready(Ok(())),
             Stream::Server(tls) => Pin::new(tls).poll_flush(cx),
             Stream::Client(tls) => Pin::new(tls).poll_flush(cx),
         }
@@ -145,6 +157,7 @@ impl Stream {
                 Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
                 Stream::Server(tls) => Pin::new(tls).poll_shutdown(cx),
                 Stream::Client(tls) => Pin::new(tls).poll_shutdown(cx),
+                Stream::None => Poll::Ready(Ok(())),
             };
             if closed.is_ready() || timer.poll_expired(cx).is_ready() { Poll::Ready(()) } else { Poll::Pending }
         })
