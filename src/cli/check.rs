@@ -26,7 +26,11 @@ pub fn report(path: &Path) -> (String, bool) {
                 0 => String::new(),
                 n => format!(", with {}", counted(n, "warning")),
             };
-            out.push_str(&format!("The site file and {} are good{warned}: {}.\n", counted(settings.policy.rules().len(), "rule"), summary(settings)));
+            out.push_str(&format!(
+                "The site file and {} are good{warned}: {}.\n",
+                counted(settings.policy.rules().len(), "rule"),
+                summary(settings)
+            ));
         }
     }
     (out, settings.is_some())
@@ -42,7 +46,8 @@ pub fn tally(diagnostics: &Diagnostics) -> String {
 }
 
 fn summary(settings: &Settings) -> String {
-    let mut parts = vec![settings.council.name.clone(), counted(settings.listeners.len(), "listener"), counted(settings.upstreams.len(), "upstream")];
+    let mut parts =
+        vec![settings.council.name.clone(), counted(settings.listeners.len(), "listener"), counted(settings.upstreams.len(), "upstream")];
     for (mode, words) in [(Mode::Enforce, "enforcing"), (Mode::Warn, "warning"), (Mode::Observe, "observing"), (Mode::Off, "off")] {
         let n = settings.policy.rules().iter().filter(|r| r.mode == mode).count();
         if n > 0 {

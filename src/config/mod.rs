@@ -66,7 +66,11 @@ pub fn load_with(
     let files = files::Files { source: &source, base, environment };
     let compile = |council: &settings::Council, people: &settings::People, markings: &settings::Markings, d: &mut Diagnostics| {
         let paths = rule_paths(&options, &files, d);
-        let listeners: Vec<_> = options.listeners.iter().filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref()))).collect();
+        let listeners: Vec<_> = options
+            .listeners
+            .iter()
+            .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
+            .collect();
         let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
         let site = rules::Site { council, people, markings, mode, listeners: &listeners, source: Some(&source), tune: &options.rules.tune };
         rules::load(&rules::find(&paths, d), &site, d)

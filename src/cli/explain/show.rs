@@ -178,7 +178,9 @@ fn capital(text: &str) -> String {
 
 /// A line cannot start a second one, nor move the cursor: what comes out of a message is shown on a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn wrap(out: &mut String, indent: usize, text: &str) {
