@@ -8,6 +8,7 @@ mod files;
 pub mod options;
 pub mod reference;
 mod resolve;
+pub mod rules;
 pub mod settings;
 pub mod spelling;
 pub mod syntax;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 pub use diagnostics::{Diagnostic, Diagnostics, Level, Source};
 pub use settings::Settings;
 
-use crate::policy::Policy;
+use crate::policy::Mode;
 
 /// Larger than any site file: what is larger is the wrong file.
 const LARGEST: u64 = 1 << 20;
@@ -63,16 +64,26 @@ pub fn load_with(
     let parsed = syntax::parse(&source, &mut found);
     let options = options::read(&source, &parsed, &mut found);
     let files = files::Files { source: &source, base, environment };
-    let policy = rules_of(&options, &files, &mut found);
-    let settings = resolve::settings(&options, policy, &files, &mut found);
+    let compile = |council: &settings::Council, people: &settings::People, markings: &settings::Markings, d: &mut Diagnostics| {
+        let paths = rule_paths(&options, &files, d);
+        let listeners: Vec<_> = options
+            .listeners
+            .iter()
+            .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
+            .collect();
+        let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
+        let site = rules::Site { council, people, markings, mode, listeners: &listeners, source: Some(&source), tune: &options.rules.tune };
+        rules::load(&rules::find(&paths, d), &site, d)
+    };
+    let settings = resolve::settings(&options, &files, compile, &mut found);
     found.sort();
     let refused = found.has_errors();
     diagnostics.extend(found);
     settings.filter(|_| !refused)
 }
 
-/// The compiled rules; faults in them are diagnostics.
-fn rules_of(options: &options::Options<'_>, files: &files::Files<'_>, diagnostics: &mut Diagnostics) -> Arc<Policy> {
+/// The files and folders of `[rules] paths` that are there.
+fn rule_paths(options: &options::Options<'_>, files: &files::Files<'_>, diagnostics: &mut Diagnostics) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for path in &options.rules.paths {
         let resolved = files.resolve(path.get_ref());
@@ -83,7 +94,7 @@ fn rules_of(options: &options::Options<'_>, files: &files::Files<'_>, diagnostic
             diagnostics.error(files.source, path.span(), message, "The path is relative to the site file.");
         }
     }
-    Arc::new(Policy::default())
+    paths
 }
 
 fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<String> {

@@ -17,8 +17,14 @@ use super::{spelling, units};
 use crate::policy::Policy;
 use crate::smtp::address::Address;
 
-/// Everything but the rules, which come in compiled. None where a fault is left nothing to run on; the diagnostics say which.
-pub fn settings(options: &Options<'_>, policy: Arc<Policy>, files: &Files<'_>, d: &mut Diagnostics) -> Option<Settings> {
+/// Everything; the rules by `compile`, which is told who the council is. None where a fault left nothing to run on; the
+/// diagnostics say which.
+pub fn settings(
+    options: &Options<'_>,
+    files: &Files<'_>,
+    compile: impl FnOnce(&Council, &People, &Markings, &mut Diagnostics) -> Option<Policy>,
+    d: &mut Diagnostics,
+) -> Option<Settings> {
     let resolver = Resolver { options, files, source: files.source };
     resolver.bindings_are_distinct(d);
     let council = resolver.council(d);
@@ -30,12 +36,15 @@ pub fn settings(options: &Options<'_>, policy: Arc<Policy>, files: &Files<'_>, d
     let records = resolver.records(d);
     let outbox = resolver.outbox(&council, d);
     let metrics = resolver.metrics(d);
+    let people = resolver.people(&council, d);
+    let markings = resolver.markings(d);
+    let policy = compile(&council, &people, &markings, d);
     let hostname = options.council.hostname.as_ref().map(|h| h.get_ref().clone());
     let hostname = hostname.or_else(|| Some(format!("lychgate.{}", council.domains.first()?)));
     Some(Settings {
         limits: resolver.limits(d),
-        people: resolver.people(&council, d),
-        markings: resolver.markings(d),
+        people,
+        markings,
         time_zone: resolver.time_zone(d),
         council,
         listeners: listeners?,
@@ -47,7 +56,7 @@ pub fn settings(options: &Options<'_>, policy: Arc<Policy>, files: &Files<'_>, d
         metrics,
         console: options.console.as_ref().map(|c| *c.get_ref()),
         log: said(&options.log).unwrap_or(Log::Text),
-        policy,
+        policy: Arc::new(policy?),
         hostname: hostname?,
     })
 }

@@ -194,17 +194,7 @@ impl Session {
             };
         }
         let splice = Splice::apply(message, plan);
-        let sent = if splice.slices().iter().any(|slice| data::needs_stuffing(slice)) {
-            // Rare: a line begins with a dot. Pieces are borrowed still, with single dots between them.
-            let mut pieces: Vec<&[u8]> = Vec::new();
-            data::stuff_slices(splice.slices(), &mut pieces);
-            upstream.content(&pieces).await
-        } else {
-            let ends_line = splice.slices().last().is_some_and(|last| last.ends_with(b"\r\n"));
-            let mut pieces = splice.slices().to_vec();
-            pieces.push(if ends_line { b".\r\n" } else { b"\r\n.\r\n" });
-            upstream.content(&pieces).await
-        };
+        let sent = upstream.content(splice.slices()).await;
         // An upstream that has had enough may say so and close before all is written: its words are worth hearing.
         let heard = match sent {
             Ok(()) => upstream.reply(DATA_TERMINATION).await,

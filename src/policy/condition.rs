@@ -40,7 +40,10 @@ pub enum Condition {
     Reply(ReplyKind),
     Attachment(AttachmentTest),
     Ambiguous(bool),
-    Identifiers { kinds: Vec<Identifier>, count: Span },
+    Identifiers {
+        kinds: Vec<Identifier>,
+        count: Span,
+    },
     Links(Vec<Link>),
     SendsAsOther(bool),
     /// First and last day, both included.
@@ -150,7 +153,9 @@ impl Number {
             Number::VisiblePersonal => format!("{n} personal address{es} {are} visible"),
             Number::InnerRecipients => format!("{n} address{es} {are} visible inside the signed part"),
             Number::ClearText => format!("{n} character{s} can be read outside what is protected"),
-            Number::AddressesInText => format!("{n} personal address{es} {} in the text or an attachment", if n == 1 { "stands" } else { "stand" }),
+            Number::AddressesInText => {
+                format!("{n} personal address{es} {} in the text or an attachment", if n == 1 { "stands" } else { "stand" })
+            }
             Number::Size => format!("{n} octets"),
         }
     }
@@ -327,14 +332,23 @@ impl Condition {
             All(each) | Any(each) => each.iter().map(Condition::cost).max().unwrap_or(0),
             Not(one) => one.cost(),
             Is(_, one) => one.cost(),
-            Protected(_) | Attachment(_) | Identifiers { .. } | Links(_) | Number(..) | Recipient(_) | EveryRecipient(_) | EveryOutsider(_) => 40,
+            Protected(_)
+            | Attachment(_)
+            | Identifiers { .. }
+            | Links(_)
+            | Number(..)
+            | Recipient(_)
+            | EveryRecipient(_)
+            | EveryOutsider(_) => 40,
         }
     }
 
     fn reads_body(&self) -> bool {
         matches!(
             self,
-            Condition::Number(Number::ClearText | Number::AddressesInText | Number::InnerRecipients, _) | Condition::Identifiers { .. } | Condition::Links(_)
+            Condition::Number(Number::ClearText | Number::AddressesInText | Number::InnerRecipients, _)
+                | Condition::Identifiers { .. }
+                | Condition::Links(_)
         )
     }
 

@@ -94,11 +94,24 @@ struct Judging<'p, 'f, 'a> {
 
 impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
     fn new(policy: &'p Policy, facts: &'f Facts<'a>) -> Self {
-        Judging { policy, facts, matches: Vec::new(), wanted: Vec::new(), editing: Vec::new(), notices: Vec::new(), record: None, record_ceiling: None }
+        Judging {
+            policy,
+            facts,
+            matches: Vec::new(),
+            wanted: Vec::new(),
+            editing: Vec::new(),
+            notices: Vec::new(),
+            record: None,
+            record_ceiling: None,
+        }
     }
 
     fn matched(&mut self, rule: &'p Rule) {
-        let overridden = rule.override_name.as_ref().filter(|_| self.facts.is_council_sender()).and_then(|name| subject::override_reason(self.facts.view(), name));
+        let overridden = rule
+            .override_name
+            .as_ref()
+            .filter(|_| self.facts.is_council_sender())
+            .and_then(|name| subject::override_reason(self.facts.view(), name));
         let yields = overridden.is_some();
         self.matches.push(Match {
             rule: rule.id.clone(),
@@ -303,13 +316,18 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
     fn fill(&self, rule: &Rule, template: &Template) -> String {
         template.fill(|fill| match fill {
             Fill::Count => {
-                let number = if rule.then.hide_recipients { Number::VisibleExternal } else { rule.when.first_number().unwrap_or(Number::VisibleExternal) };
+                let number = if rule.then.hide_recipients {
+                    Number::VisibleExternal
+                } else {
+                    rule.when.first_number().unwrap_or(Number::VisibleExternal)
+                };
                 self.facts.number(number).to_string()
             }
             Fill::Subject => self.facts.view().subject().to_string(),
             Fill::Files => {
                 let protection = self.facts.view().protection();
-                let open: Vec<String> = protection.attachments.iter().filter(|(_, how)| how.is_err()).map(|(name, _)| clean(name)).collect();
+                let open: Vec<String> =
+                    protection.attachments.iter().filter(|(_, how)| how.is_err()).map(|(name, _)| clean(name)).collect();
                 if open.is_empty() { "the message".into() } else { list(&open, 3) }
             }
             Fill::Domains => list(&self.facts.visible().external_domains(), 5),
@@ -331,4 +349,3 @@ fn strictest(mut wanted: Vec<(Disposition, Arc<str>)>) -> (Disposition, Option<A
 pub fn recipient_classes(policy: &Policy, facts: &Facts<'_>) -> Vec<Class> {
     facts.case.envelope.accepted().map(|r| policy.classify(&r.address.normal())).collect()
 }
-

@@ -59,7 +59,12 @@ fn collect(condition: &Condition, facts: &Facts<'_>, telling: &mut Vec<String>, 
         Condition::Is(_, one) => collect(one, facts, telling, plain),
         Condition::Not(one) => push(telling, says(one, facts)),
         Condition::Always => push(plain, "the rule is for every message".into()),
-        Condition::Direction(_) | Condition::Role(_) | Condition::Listener(_) | Condition::Dates(..) | Condition::Hours(..) | Condition::Weekdays(_) => {
+        Condition::Direction(_)
+        | Condition::Role(_)
+        | Condition::Listener(_)
+        | Condition::Dates(..)
+        | Condition::Hours(..)
+        | Condition::Weekdays(_) => {
             push(plain, says(condition, facts));
         }
         Condition::Protected(_) => says_protection(facts).into_iter().for_each(|s| push(telling, s)),
@@ -117,13 +122,21 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
             [] => "it names no sender".into(),
             many => format!("it names {} senders", many.len()),
         },
-        ProvenSender(who) => format!("the sender is {}proven to be {who}", if judge::holds(condition, facts).is_true() { "" } else { "not " }),
+        ProvenSender(who) => {
+            format!("the sender is {}proven to be {who}", if judge::holds(condition, facts).is_true() { "" } else { "not " })
+        }
         EnvelopeSender(who) => format!("the reverse path is {}{who}", if judge::holds(condition, facts).is_true() { "" } else { "not " }),
         Recipient(who) => {
             let n = facts.recipients().iter().filter(|p| who.contains(&p.address)).count();
-            if n == 0 { format!("no recipient is {who}") } else { format!("{n} of the recipients {} {who}", if n == 1 { "is" } else { "are" }) }
+            if n == 0 {
+                format!("no recipient is {who}")
+            } else {
+                format!("{n} of the recipients {} {who}", if n == 1 { "is" } else { "are" })
+            }
         }
-        EveryRecipient(who) => format!("{} recipient is {who}", if judge::holds(condition, facts).is_true() { "every" } else { "not every" }),
+        EveryRecipient(who) => {
+            format!("{} recipient is {who}", if judge::holds(condition, facts).is_true() { "every" } else { "not every" })
+        }
         EveryOutsider(who) => format!("{} outsider is {who}", if judge::holds(condition, facts).is_true() { "every" } else { "not every" }),
         Number(number, _) => number.sentence(facts.number(*number)),
         Pattern(used) => {
@@ -143,7 +156,10 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
                 Marking::Confidential => facts.confidential(),
                 Marking::Personal => facts.personal(),
             });
-            found.map_or_else(|| format!("it is not marked {}", any.iter().map(|m| m.name()).collect::<Vec<_>>().join(" or ")), str::to_string)
+            found.map_or_else(
+                || format!("it is not marked {}", any.iter().map(|m| m.name()).collect::<Vec<_>>().join(" or ")),
+                str::to_string,
+            )
         }
         Protected(_) => says_protection(facts).join(", "),
         Forwarded(any) => {
@@ -184,9 +200,16 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
             Truth::False => "From is the account that logged in".into(),
             Truth::Unknown(why) => why.to_string(),
         },
-        Dates(first, last) => format!("the day is {}between {first} and {last}", if judge::holds(condition, facts).is_true() { "" } else { "not " }),
+        Dates(first, last) => {
+            format!("the day is {}between {first} and {last}", if judge::holds(condition, facts).is_true() { "" } else { "not " })
+        }
         Hours(from, to) => {
-            format!("the time is {}between {} and {}", if judge::holds(condition, facts).is_true() { "" } else { "not " }, hour(*from), hour(*to))
+            format!(
+                "the time is {}between {} and {}",
+                if judge::holds(condition, facts).is_true() { "" } else { "not " },
+                hour(*from),
+                hour(*to)
+            )
         }
         Weekdays(_) => format!("it is a {:?}", facts.case.now.weekday()),
         Unavailable(what) => what.why(),
@@ -210,8 +233,14 @@ fn says_protection(facts: &Facts<'_>) -> Vec<String> {
         ProtectionLevel::Message => vec!["the message is encrypted".into()],
         ProtectionLevel::Attachments => vec!["its attachments are protected".into()],
         ProtectionLevel::None => {
-            let open: Vec<String> =
-                facts.view().protection().attachments.iter().filter_map(|(name, how)| how.as_ref().err().map(|why| format!("{} {why}", clean(name)))).take(5).collect();
+            let open: Vec<String> = facts
+                .view()
+                .protection()
+                .attachments
+                .iter()
+                .filter_map(|(name, how)| how.as_ref().err().map(|why| format!("{} {why}", clean(name))))
+                .take(5)
+                .collect();
             if open.is_empty() { vec!["it is not encrypted".into()] } else { open }
         }
     }
@@ -250,7 +279,8 @@ fn says_personal(facts: &Facts<'_>, which: PersonalAccount) -> String {
 
 /// A name out of the message, fit to stand in a sentence: no control characters, not endless, no address.
 pub(super) fn clean(text: &str) -> String {
-    let mut out: String = text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')).take(60).collect();
+    let mut out: String =
+        text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')).take(60).collect();
     if out.contains('@') {
         out = out.split_whitespace().map(|w| if w.contains('@') { "…" } else { w }).collect::<Vec<_>>().join(" ");
     }

@@ -190,7 +190,9 @@ impl<'a> Facts<'a> {
     pub fn forwarded(&self) -> &Forwarded {
         self.forwarded.get_or_init(|| {
             let outbound = self.direction() == Direction::Outbound;
-            let inside = |a: &str| outbound && a.rsplit_once('@').is_some_and(|(_, d)| self.policy.is_council(&crate::smtp::address::normal_domain(d)));
+            let inside = |a: &str| {
+                outbound && a.rsplit_once('@').is_some_and(|(_, d)| self.policy.is_council(&crate::smtp::address::normal_domain(d)))
+            };
             let automatic = forwarding::automatic(&self.view, self.case.envelope.reverse_path.as_str(), inside);
             let is_party = |a: &str| {
                 self.sender().who.as_deref() == Some(a)
@@ -232,7 +234,8 @@ impl<'a> Facts<'a> {
 
     /// Of envelope or header, the larger: one part of a message that was handed over in parts must not look small.
     fn count_recipients(&self, wanted: impl Fn(Class) -> bool) -> usize {
-        let mut envelope: Vec<String> = self.case.envelope.accepted().map(|r| r.address.normal()).filter(|a| wanted(self.policy.classify(a))).collect();
+        let mut envelope: Vec<String> =
+            self.case.envelope.accepted().map(|r| r.address.normal()).filter(|a| wanted(self.policy.classify(a))).collect();
         envelope.sort_unstable();
         envelope.dedup();
         let header = recipients::named(&self.view, &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"]);
@@ -269,7 +272,9 @@ impl<'a> Facts<'a> {
 
     pub fn identifiers(&self, kinds: &[super::condition::Identifier]) -> u64 {
         let text = self.view.body_text();
-        let n = identifiers::count(self.view.subject(), kinds) + identifiers::count(&text.all, kinds) + identifiers::count(self.attachment_text(), kinds);
+        let n = identifiers::count(self.view.subject(), kinds)
+            + identifiers::count(&text.all, kinds)
+            + identifiers::count(self.attachment_text(), kinds);
         n as u64
     }
 
@@ -287,7 +292,8 @@ impl<'a> Facts<'a> {
             let strangers = self.recipients().iter().filter(|p| p.class.is_stranger());
             strangers.into_iter().any(|p| {
                 users.iter().any(|u| {
-                    u.registered.iter().any(|r| *r == p.address) || (p.class == Class::Personal && own_account::is_own(*u, &p.address, p.display.as_deref()))
+                    u.registered.iter().any(|r| *r == p.address)
+                        || (p.class == Class::Personal && own_account::is_own(*u, &p.address, p.display.as_deref()))
                 })
             })
         })

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod judge;
 pub mod pattern;
 pub mod people;
+pub mod reply;
 pub mod rule;
 pub mod say;
 pub mod truth;

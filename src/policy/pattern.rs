@@ -54,7 +54,10 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PatternError {
     /// What the parser says, and the octets of the pattern that it points at.
-    Syntax { message: String, at: std::ops::Range<usize> },
+    Syntax {
+        message: String,
+        at: std::ops::Range<usize>,
+    },
     TooLarge,
     /// It matches the empty text, and so everything.
     MatchesEverything,
@@ -277,7 +280,12 @@ mod tests {
 
     #[test]
     fn words_are_whole_and_of_any_case() {
-        let set = [Pattern::words("fee").unwrap(), Pattern::words("don't pay").unwrap(), Pattern::words("C++").unwrap(), Pattern::words("élan").unwrap()];
+        let set = [
+            Pattern::words("fee").unwrap(),
+            Pattern::words("don't pay").unwrap(),
+            Pattern::words("C++").unwrap(),
+            Pattern::words("élan").unwrap(),
+        ];
         assert_eq!(found(&set, "the FEE"), [0]);
         assert_eq!(found(&set, "coffee"), [0usize; 0]);
         assert_eq!(found(&set, "éfee"), [0usize; 0]);

@@ -67,13 +67,21 @@ impl Pattern {
         }
         if let Some(name) = text.strip_prefix('@') {
             // `@x.uk` is a domain to most people who write it.
-            return if name.contains('.') { domain(name).map(Pattern::Domain) } else if is_name(name) { Ok(Pattern::List(name.to_string())) } else { Err(PatternFault::NotAnAddress) };
+            return if name.contains('.') {
+                domain(name).map(Pattern::Domain)
+            } else if is_name(name) {
+                Ok(Pattern::List(name.to_string()))
+            } else {
+                Err(PatternFault::NotAnAddress)
+            };
         }
         if let Some(below) = text.strip_prefix('.') {
             return domain(below).map(Pattern::Below);
         }
         match text.rsplit_once('@') {
-            Some((local, d)) if !local.is_empty() && !local.contains(char::is_whitespace) => Ok(Pattern::Address(normal(local, &domain(d)?))),
+            Some((local, d)) if !local.is_empty() && !local.contains(char::is_whitespace) => {
+                Ok(Pattern::Address(normal(local, &domain(d)?)))
+            }
             Some(_) => Err(PatternFault::NotAnAddress),
             None => domain(text).map(Pattern::Domain),
         }
@@ -82,7 +90,8 @@ impl Pattern {
 
 fn domain(text: &str) -> Result<String, PatternFault> {
     let d = normal_domain(text);
-    let well_formed = !d.is_empty() && d.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+    let well_formed = !d.is_empty()
+        && d.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
     if well_formed { Ok(d) } else { Err(PatternFault::NotAnAddress) }
 }
 

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::condition::Condition;
+use super::detect::marking::MarkingSettings;
 use super::pattern::PatternSet;
 use super::people::{AddressSet, Class, domain_of};
 use super::say::Template;
 use super::verdict::{Mode, Person, RecordLevel};
-use super::detect::marking::MarkingSettings;
 
 /// One council's rules. Made by `config::rules::load` only.
 #[derive(Debug)]

@@ -26,8 +26,13 @@ pub enum Fill {
 }
 
 impl Fill {
-    pub const WORDS: &[(&str, Fill)] =
-        &[("count", Fill::Count), ("subject", Fill::Subject), ("files", Fill::Files), ("domains", Fill::Domains), ("direction", Fill::Direction)];
+    pub const WORDS: &[(&str, Fill)] = &[
+        ("count", Fill::Count),
+        ("subject", Fill::Subject),
+        ("files", Fill::Files),
+        ("domains", Fill::Domains),
+        ("direction", Fill::Direction),
+    ];
 }
 
 /// Why a text is no template.
@@ -58,7 +63,9 @@ impl Template {
                             None => return Err(TemplateFault::Open),
                         }
                     }
-                    let Some((_, fill)) = Fill::WORDS.iter().find(|(w, _)| *w == name.trim()) else { return Err(TemplateFault::UnknownFill(name)) };
+                    let Some((_, fill)) = Fill::WORDS.iter().find(|(w, _)| *w == name.trim()) else {
+                        return Err(TemplateFault::UnknownFill(name));
+                    };
                     if !plain.is_empty() {
                         pieces.push(Piece::Text(std::mem::take(&mut plain)));
                     }

@@ -14,7 +14,7 @@ use super::stream::{Read, Stream};
 use super::timer::Timer;
 use crate::config::settings::{Upstream, UpstreamTls};
 use crate::smtp::client::{Asked, ClientSession, ProtocolFault};
-use crate::smtp::{Extensions, Reply, wording};
+use crate::smtp::{Extensions, Reply, data, wording};
 
 /// RFC 5321 §4.5.3.2, client side, with the gateway's own bound on a dial: a client waits behind it.
 pub const DIAL: Duration = Duration::from_secs(30);
@@ -23,6 +23,9 @@ pub const COMMAND: Duration = Duration::from_secs(300);
 pub const DATA_INITIATION: Duration = Duration::from_secs(120);
 pub const DATA_BLOCK: Duration = Duration::from_secs(180);
 pub const DATA_TERMINATION: Duration = Duration::from_secs(600);
+
+/// Pieces of stuffed content in one write: a message of dots must not become a list of its own size.
+const PIECES: usize = 512;
 
 /// What can go wrong with an upstream; each has its reply for the client.
 #[derive(Debug, thiserror::Error)]
@@ -223,10 +226,21 @@ impl Connection {
         Ok(self.reply(COMMAND).await?.1)
     }
 
-    /// Writes content that is ready for the wire, its end included; the reply to it is owed.
+    /// Writes content, dot-stuffed where it must be, and the end of data; the reply to it is owed.
     pub async fn content(&mut self, slices: &[&[u8]]) -> Result<(), UpstreamError> {
         self.session.asked(Asked::Final);
-        self.stream.write_slices(slices, &mut self.timer, DATA_BLOCK).await.map_err(lost)
+        if !slices.iter().any(|slice| data::needs_stuffing(slice)) {
+            let ends_line = slices.last().is_none_or(|last| last.ends_with(b"\r\n"));
+            let end: &[u8] = if ends_line { b".\r\n" } else { b"\r\n.\r\n" };
+            let pieces: Vec<&[u8]> = slices.iter().copied().chain([end]).collect();
+            return self.stream.write_slices(&pieces, &mut self.timer, DATA_BLOCK).await.map_err(lost);
+        }
+        let mut stuffed = data::Stuffed::new(slices).peekable();
+        while stuffed.peek().is_some() {
+            let pieces: Vec<&[u8]> = stuffed.by_ref().take(PIECES).collect();
+            self.stream.write_slices(&pieces, &mut self.timer, DATA_BLOCK).await.map_err(lost)?;
+        }
+        Ok(())
     }
 
     /// Whether the upstream said something before it was asked: then nothing that it says is an answer.

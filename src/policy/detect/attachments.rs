@@ -4,18 +4,47 @@ use crate::message::protection::Kind as Lock;
 use crate::message::{Part, View};
 use crate::policy::condition::{AttachmentKind, AttachmentTest};
 
-const EXECUTABLE: &[&str] = &["exe", "scr", "com", "pif", "msi", "msp", "msix", "appx", "dll", "cpl", "ocx", "sys", "jar", "apk", "app", "deb", "rpm", "gadget", "application"];
-const SCRIPT: &[&str] =
-    &["js", "jse", "vbs", "vbe", "vb", "wsf", "wsh", "wsc", "hta", "ps1", "psm1", "ps2", "bat", "cmd", "sh", "lnk", "reg", "scf", "inf", "url", "chm", "msc", "sct", "xll", "one", "py"];
+const EXECUTABLE: &[&str] = &[
+    "exe",
+    "scr",
+    "com",
+    "pif",
+    "msi",
+    "msp",
+    "msix",
+    "appx",
+    "dll",
+    "cpl",
+    "ocx",
+    "sys",
+    "jar",
+    "apk",
+    "app",
+    "deb",
+    "rpm",
+    "gadget",
+    "application",
+];
+const SCRIPT: &[&str] = &[
+    "js", "jse", "vbs", "vbe", "vb", "wsf", "wsh", "wsc", "hta", "ps1", "psm1", "ps2", "bat", "cmd", "sh", "lnk", "reg", "scf", "inf",
+    "url", "chm", "msc", "sct", "xll", "one", "py",
+];
 const MACRO: &[&str] = &["docm", "dotm", "xlsm", "xltm", "xlam", "xlsb", "pptm", "potm", "ppam", "ppsm", "sldm"];
 const ARCHIVE: &[&str] = &["zip", "7z", "rar", "gz", "tgz", "tar", "bz2", "xz", "zst", "cab", "arj", "ace", "lzh", "z"];
 const DISK_IMAGE: &[&str] = &["iso", "img", "vhd", "vhdx", "dmg", "udf", "wim"];
 const VIDEO: &[&str] = &["mp4", "mov", "avi", "mkv", "wmv", "webm", "m4v", "mpg", "mpeg", "3gp", "ts", "flv", "dav"];
-const DOCUMENT: &[&str] = &["pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "rtf", "txt", "csv", "jpg", "jpeg", "png", "gif", "htm", "html", "mp3", "mp4", "zip"];
+const DOCUMENT: &[&str] = &[
+    "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods", "rtf", "txt", "csv", "jpg", "jpeg", "png", "gif", "htm", "html",
+    "mp3", "mp4", "zip",
+];
 
 /// The first file that fits the whole test, by its name, or `None`.
 pub fn first_fit(view: &View<'_>, test: &AttachmentTest) -> Option<String> {
-    view.parts().iter().filter(|p| is_file(p)).find(|p| fits(view, p, test)).map(|p| p.file_name.clone().unwrap_or_else(|| "a file without a name".into()))
+    view.parts()
+        .iter()
+        .filter(|p| is_file(p))
+        .find(|p| fits(view, p, test))
+        .map(|p| p.file_name.clone().unwrap_or_else(|| "a file without a name".into()))
 }
 
 /// Names of all files.
@@ -51,7 +80,14 @@ fn fits(view: &View<'_>, part: &Part, test: &AttachmentTest) -> bool {
 /// Extensions from the last to the first, in lower case. Blanks and dots at the end are what Windows drops.
 fn extensions(name: &str) -> Vec<String> {
     let trimmed = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
-    trimmed.rsplit('.').take(3).map(|e| e.trim().to_lowercase()).collect::<Vec<_>>().into_iter().take(trimmed.matches('.').count().min(3)).collect()
+    trimmed
+        .rsplit('.')
+        .take(3)
+        .map(|e| e.trim().to_lowercase())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .take(trimmed.matches('.').count().min(3))
+        .collect()
 }
 
 fn by_name(kind: AttachmentKind, name: &str, part: &Part) -> bool {
@@ -65,11 +101,14 @@ fn by_name(kind: AttachmentKind, name: &str, part: &Part) -> bool {
         AttachmentKind::Archive => is(ARCHIVE),
         AttachmentKind::DiskImage => is(DISK_IMAGE),
         AttachmentKind::Video => is(VIDEO) || part.content_type.starts_with("video/"),
-        AttachmentKind::Calendar => matches!(last, "ics" | "vcs" | "ical") || matches!(part.content_type.as_str(), "text/calendar" | "application/ics"),
+        AttachmentKind::Calendar => {
+            matches!(last, "ics" | "vcs" | "ical") || matches!(part.content_type.as_str(), "text/calendar" | "application/ics")
+        }
         // `minutes.pdf.exe`, or a name that a right-to-left override turns round.
         AttachmentKind::DoubleExtension => {
             let dangerous = is(EXECUTABLE) || is(SCRIPT) || is(DISK_IMAGE);
-            (dangerous && extensions.get(1).is_some_and(|e| DOCUMENT.contains(&e.as_str()))) || name.contains(['\u{202e}', '\u{202d}', '\u{2067}'])
+            (dangerous && extensions.get(1).is_some_and(|e| DOCUMENT.contains(&e.as_str())))
+                || name.contains(['\u{202e}', '\u{202d}', '\u{2067}'])
         }
         AttachmentKind::EncryptedArchive | AttachmentKind::EncryptedDocument => false,
     }
@@ -94,7 +133,9 @@ fn by_content(kind: AttachmentKind, content: &[u8], name: &str, view: &View<'_>)
         AttachmentKind::DiskImage => content.get(0x8001..0x8006) == Some(b"CD001") || starts(b"vhdxfile") || starts(b"conectix"),
         AttachmentKind::Calendar => content.trim_ascii_start().get(..15).is_some_and(|h| h.eq_ignore_ascii_case(b"BEGIN:VCALENDAR")),
         AttachmentKind::Video => {
-            (content.get(4..8) == Some(b"ftyp") && !matches!(content.get(8..11), Some(b"M4A" | b"hei" | b"avi" | b"mif"))) || starts(b"\x1aE\xdf\xa3") || (starts(b"RIFF") && content.get(8..11) == Some(b"AVI"))
+            (content.get(4..8) == Some(b"ftyp") && !matches!(content.get(8..11), Some(b"M4A" | b"hei" | b"avi" | b"mif")))
+                || starts(b"\x1aE\xdf\xa3")
+                || (starts(b"RIFF") && content.get(8..11) == Some(b"AVI"))
         }
         AttachmentKind::DoubleExtension => false,
     }
@@ -111,7 +152,10 @@ fn is_executable(content: &[u8]) -> bool {
 fn is_archive(content: &[u8]) -> bool {
     let zip = content.starts_with(b"PK\x03\x04") || content.starts_with(b"PK\x05\x06");
     let head = &content[..content.len().min(4096)];
-    let office = zip && (memchr::memmem::find(head, b"[Content_Types].xml").is_some() || memchr::memmem::find(head, b"mimetypeapplication/vnd.").is_some() || memchr::memmem::find(head, b"_rels/.rels").is_some());
+    let office = zip
+        && (memchr::memmem::find(head, b"[Content_Types].xml").is_some()
+            || memchr::memmem::find(head, b"mimetypeapplication/vnd.").is_some()
+            || memchr::memmem::find(head, b"_rels/.rels").is_some());
     (zip && !office)
         || content.starts_with(b"7z\xbc\xaf\x27\x1c")
         || content.starts_with(b"Rar!\x1a\x07")

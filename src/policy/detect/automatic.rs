@@ -22,7 +22,11 @@ pub fn kind(view: &View<'_>, null_path: bool) -> Option<Automatic> {
         Some("delivery-status") => return Some(Automatic::Bounce),
         _ => {}
     }
-    if view.fields().iter().any(|f| ["X-Autoreply", "X-Autorespond", "X-AutoReply-From"].iter().any(|n| view.name(f).eq_ignore_ascii_case(n))) {
+    if view
+        .fields()
+        .iter()
+        .any(|f| ["X-Autoreply", "X-Autorespond", "X-AutoReply-From"].iter().any(|n| view.name(f).eq_ignore_ascii_case(n)))
+    {
         return Some(Automatic::Reply);
     }
     if view.named("Precedence").any(|f| view.unfolded(f).eq_ignore_ascii_case(b"auto_reply")) {
@@ -57,7 +61,9 @@ pub fn is_calendar(view: &View<'_>) -> bool {
     }
     view.parts().iter().any(|p| {
         matches!(p.content_type.as_str(), "text/calendar" | "application/ics")
-            || p.file_name.as_deref().is_some_and(|n| n.len() >= 4 && n.is_char_boundary(n.len() - 4) && n[n.len() - 4..].eq_ignore_ascii_case(".ics"))
+            || p.file_name
+                .as_deref()
+                .is_some_and(|n| n.len() >= 4 && n.is_char_boundary(n.len() - 4) && n[n.len() - 4..].eq_ignore_ascii_case(".ics"))
     })
 }
 
@@ -73,7 +79,10 @@ mod tests {
         assert_eq!(kind("Auto-Submitted: auto-replied (vacation)", false), Some(Automatic::Reply));
         assert_eq!(kind("Auto-Submitted: auto-generated; x=y", false), Some(Automatic::Generated));
         assert_eq!(kind("Content-Type: multipart/report; boundary=x;\r\n report-type=delivery-status", false), Some(Automatic::Bounce));
-        assert_eq!(kind("Auto-Submitted: auto-replied\r\nContent-Type: multipart/report; report-type=\"disposition-notification\"", false), Some(Automatic::Receipt));
+        assert_eq!(
+            kind("Auto-Submitted: auto-replied\r\nContent-Type: multipart/report; report-type=\"disposition-notification\"", false),
+            Some(Automatic::Receipt)
+        );
         assert_eq!(kind("Subject: x", true), Some(Automatic::Bounce));
         assert_eq!(kind("Precedence: bulk", false), None);
     }

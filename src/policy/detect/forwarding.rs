@@ -17,7 +17,10 @@ pub fn automatic(view: &View<'_>, reverse_path: &str, delivered_inside: impl Fn(
     if present("X-MS-Exchange-Inbox-Rules-Loop") {
         return Some("a mailbox rule forwarded it (X-MS-Exchange-Inbox-Rules-Loop)");
     }
-    if present("X-MS-Exchange-Organization-AutoForwarded") || present("Autoforwarded") || present("X-MS-Exchange-Generated-Message-Source") && present("Resent-From") {
+    if present("X-MS-Exchange-Organization-AutoForwarded")
+        || present("Autoforwarded")
+        || present("X-MS-Exchange-Generated-Message-Source") && present("Resent-From")
+    {
         return Some("it says that it was forwarded automatically");
     }
     if present("X-Forwarded-To") || present("X-Forwarded-For") && view.named("X-Forwarded-For").any(|f| view.unfolded(f).contains(&b'@')) {
@@ -79,7 +82,9 @@ fn original_sender(text: &str) -> Option<String> {
     for line in lines.take(8) {
         let bare = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '>' | '*' | '_'));
         let Some(rest) = bare.get(..5).filter(|h| h.eq_ignore_ascii_case("from:")).map(|_| &bare[5..]) else { continue };
-        let token = rest.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '"' | ',' | ';' | '*')).find(|t| t.contains('@'))?;
+        let token = rest
+            .split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '"' | ',' | ';' | '*'))
+            .find(|t| t.contains('@'))?;
         let token = token.strip_prefix("mailto:").unwrap_or(token);
         let (local, domain) = token.rsplit_once('@')?;
         return (!local.is_empty() && !domain.is_empty()).then(|| normal(local, domain));
@@ -113,7 +118,9 @@ mod tests {
 
     #[test]
     fn automatic_and_not() {
-        let auto = |header: &str, path: &str| automatic(&View::new(format!("{header}\r\n\r\n").as_bytes()), path, |a| a == "clerk@council.uk").is_some();
+        let auto = |header: &str, path: &str| {
+            automatic(&View::new(format!("{header}\r\n\r\n").as_bytes()), path, |a| a == "clerk@council.uk").is_some()
+        };
         assert!(auto("X-MS-Exchange-Inbox-Rules-Loop: clerk@council.uk", ""));
         assert!(auto("X-Forwarded-To: me@gmail.com", ""));
         assert!(auto("Subject: x", "clerk+caf_=me=gmail.com@council.uk"));

@@ -42,7 +42,9 @@ impl<'a> Token<'a> {
             Identifier::NationalInsurance => self.national_insurance(),
             Identifier::Nhs => self.nhs(),
             Identifier::BankAccount => self.bank_account(),
-            Identifier::TaxReference => self.digits(10, 10).filter(|_| self.near(&["utr", "unique taxpayer", "tax reference", "self assessment"], 60)),
+            Identifier::TaxReference => {
+                self.digits(10, 10).filter(|_| self.near(&["utr", "unique taxpayer", "tax reference", "self assessment"], 60))
+            }
             Identifier::Passport => self.digits(9, 9).filter(|_| self.near(&["passport"], 60)),
             Identifier::DrivingLicence => self.driving_licence(),
             Identifier::PaymentCard => self.digits(13, 19).filter(|d| is_card(d)),
@@ -162,7 +164,13 @@ fn is_card(digits: &str) -> bool {
     let b = digits.as_bytes();
     let issuer = match b.len() {
         15 => digits.starts_with("34") || digits.starts_with("37"),
-        13 | 16 | 19 => b[0] == b'4' || (b.len() == 16 && (matches!(&b[..2], b"51" | b"52" | b"53" | b"54" | b"55" | b"65") || digits[..4].parse().is_ok_and(|p: u32| (2221..=2720).contains(&p) || p == 6011))) || (b.len() != 13 && (matches!(&b[..2], b"50" | b"56" | b"57" | b"58" | b"67"))),
+        13 | 16 | 19 => {
+            b[0] == b'4'
+                || (b.len() == 16
+                    && (matches!(&b[..2], b"51" | b"52" | b"53" | b"54" | b"55" | b"65")
+                        || digits[..4].parse().is_ok_and(|p: u32| (2221..=2720).contains(&p) || p == 6011)))
+                || (b.len() != 13 && (matches!(&b[..2], b"50" | b"56" | b"57" | b"58" | b"67")))
+        }
         _ => false,
     };
     let sum: u32 = b

@@ -5,7 +5,21 @@ use crate::policy::condition::Link;
 use crate::smtp::address::normal_domain;
 
 /// Hosts that hide where a link leads.
-const SHORTENERS: &[&str] = &["bit.ly", "tinyurl.com", "t.co", "goo.gl", "ow.ly", "is.gd", "buff.ly", "rebrand.ly", "cutt.ly", "shorturl.at", "rb.gy", "tiny.cc", "t.ly"];
+const SHORTENERS: &[&str] = &[
+    "bit.ly",
+    "tinyurl.com",
+    "t.co",
+    "goo.gl",
+    "ow.ly",
+    "is.gd",
+    "buff.ly",
+    "rebrand.ly",
+    "cutt.ly",
+    "shorturl.at",
+    "rb.gy",
+    "tiny.cc",
+    "t.ly",
+];
 
 /// Whether any link is of one of these kinds.
 pub fn has_any(view: &View<'_>, kinds: &[Link]) -> bool {
@@ -24,7 +38,9 @@ pub fn has_any(view: &View<'_>, kinds: &[Link]) -> bool {
 fn is(kind: Link, href: &str, text: Option<&str>) -> bool {
     let Some(host) = host(href) else { return false };
     match kind {
-        Link::Numeric => host.starts_with('[') || (host.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !host.is_empty()) || host.starts_with("0x"),
+        Link::Numeric => {
+            host.starts_with('[') || (host.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !host.is_empty()) || host.starts_with("0x")
+        }
         Link::Shortened => SHORTENERS.contains(&host.as_str()),
         // Letters of several alphabets in one label, in IDNA's form.
         Link::LookAlike => host.split('.').any(|label| label.starts_with("xn--") && is_mixed(label)),
@@ -35,7 +51,11 @@ fn is(kind: Link, href: &str, text: Option<&str>) -> bool {
 /// The host of an http(s) URL, in normal form.
 fn host(url: &str) -> Option<String> {
     let url = url.trim();
-    let rest = url.get(..8).filter(|h| h.eq_ignore_ascii_case("https://")).map(|_| &url[8..]).or_else(|| url.get(..7).filter(|h| h.eq_ignore_ascii_case("http://")).map(|_| &url[7..]))?;
+    let rest = url
+        .get(..8)
+        .filter(|h| h.eq_ignore_ascii_case("https://"))
+        .map(|_| &url[8..])
+        .or_else(|| url.get(..7).filter(|h| h.eq_ignore_ascii_case("http://")).map(|_| &url[7..]))?;
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
     let host = if host.starts_with('[') { host.split_inclusive(']').next()? } else { host.split(':').next()? };
@@ -72,7 +92,13 @@ fn is_mixed(label: &str) -> bool {
 
 fn plain_links(text: &str) -> impl Iterator<Item = &str> {
     memchr::memmem::find_iter(text.as_bytes(), b"://").filter_map(move |at| {
-        let scheme = if ends_with(&text[..at], "https") { 5 } else if ends_with(&text[..at], "http") { 4 } else { return None };
+        let scheme = if ends_with(&text[..at], "https") {
+            5
+        } else if ends_with(&text[..at], "http") {
+            4
+        } else {
+            return None;
+        };
         let end = text[at..].find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')' | ']')).map_or(text.len(), |e| at + e);
         Some(&text[at - scheme..end])
     })
@@ -118,7 +144,10 @@ fn anchors(html: &str, mut found: impl FnMut(&str, &str) -> bool) -> bool {
 
 fn attribute<'h>(tag: &'h str, name: &str) -> Option<&'h str> {
     let lower = tag.to_ascii_lowercase();
-    let at = lower.match_indices(name).map(|(i, _)| i).find(|&i| (i == 0 || tag.as_bytes()[i - 1].is_ascii_whitespace()) && tag[i + name.len()..].trim_start().starts_with('='))?;
+    let at = lower
+        .match_indices(name)
+        .map(|(i, _)| i)
+        .find(|&i| (i == 0 || tag.as_bytes()[i - 1].is_ascii_whitespace()) && tag[i + name.len()..].trim_start().starts_with('='))?;
     let value = tag[at + name.len()..].trim_start().strip_prefix('=')?.trim_start();
     Some(match value.chars().next()? {
         quote @ ('"' | '\'') => value[1..].split(quote).next()?,

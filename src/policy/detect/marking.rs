@@ -28,14 +28,18 @@ pub fn in_header(view: &View<'_>, settings: &MarkingSettings) -> Marks {
     for field in view.named("Sensitivity") {
         // RFC 4021 §2.1.55; some programs write a blank for the hyphen.
         let value = view.unfolded(field);
-        let value: String = String::from_utf8_lossy(&value).split('(').next().unwrap_or_default().trim().replace([' ', '_'], "-").to_ascii_lowercase();
+        let value: String =
+            String::from_utf8_lossy(&value).split('(').next().unwrap_or_default().trim().replace([' ', '_'], "-").to_ascii_lowercase();
         match value.as_str() {
             "company-confidential" => marks.confidential = Some("its Sensitivity is Company-Confidential"),
             "personal" | "private" => marks.personal = Some("its Sensitivity is Personal or Private"),
             _ => {}
         }
     }
-    if marks.confidential.is_none() && !settings.labels.is_empty() && view.named("msip_labels").any(|f| our_label(&view.unfolded(f), settings)) {
+    if marks.confidential.is_none()
+        && !settings.labels.is_empty()
+        && view.named("msip_labels").any(|f| our_label(&view.unfolded(f), settings))
+    {
         marks.confidential = Some("it bears the council's confidential label");
     }
     if marks.confidential.is_none() && settings.headers.iter().any(|name| view.named(name).next().is_some()) {
@@ -63,7 +67,9 @@ fn our_label(value: &[u8], settings: &MarkingSettings) -> bool {
     let pairs: Vec<(&str, &str)> = compact.split(';').filter_map(|p| p.split_once('=')).collect();
     settings.labels.iter().any(|guid| {
         let says = |key: &str, wanted: &str| {
-            pairs.iter().any(|(k, v)| k.strip_prefix("msip_label_").and_then(|k| k.strip_suffix(key)) == Some(guid) && v.trim_matches('"') == wanted)
+            pairs.iter().any(|(k, v)| {
+                k.strip_prefix("msip_label_").and_then(|k| k.strip_suffix(key)) == Some(guid) && v.trim_matches('"') == wanted
+            })
         };
         says("_enabled", "true") && says("_siteid", site_id)
     })
@@ -148,7 +154,11 @@ fn starts_with_confidential(subject: &str) -> bool {
     (2..=4.min(words.len())).any(|n| {
         let capitals = words[..n].iter().all(|w| !w.chars().any(char::is_lowercase));
         let phrase = simple(&words[..n].join(" "));
-        capitals && phrase.contains("confidential") && phrase.contains(' ') && is_confidential_phrase(&phrase) && words.get(n).is_none_or(|w| w.chars().any(char::is_lowercase))
+        capitals
+            && phrase.contains("confidential")
+            && phrase.contains(' ')
+            && is_confidential_phrase(&phrase)
+            && words.get(n).is_none_or(|w| w.chars().any(char::is_lowercase))
     })
 }
 
@@ -175,7 +185,8 @@ fn is_official_sensitive(text: &str) -> bool {
         return false;
     }
     let capitals = !head.chars().chain(word.chars()).any(|c| c.is_ascii_lowercase());
-    let closed = after.trim_start().chars().next().is_none_or(|c| matches!(c, ':' | ']' | ')' | '|' | '/' | '[' | '(' | '*') || DASHES.contains(&c));
+    let closed =
+        after.trim_start().chars().next().is_none_or(|c| matches!(c, ':' | ']' | ')' | '|' | '/' | '[' | '(' | '*') || DASHES.contains(&c));
     capitals || closed
 }
 
@@ -253,7 +264,12 @@ mod tests {
         let settings = MarkingSettings { labels: vec!["aa-bb".into()], site_id: Some("cc-dd".into()), headers: vec![] };
         let ours = b"MSIP_Label_AA-BB_Enabled=true; MSIP_Label_aa-bb_Site\r\n Id=CC-DD; MSIP_Label_ff-ff_Enabled=true";
         assert!(our_label(&ours.iter().copied().filter(|b| !b"\r\n".contains(b)).collect::<Vec<_>>(), &settings));
-        for other in ["MSIP_Label_aa-bb_Enabled=true; MSIP_Label_aa-bb_SiteId=other", "MSIP_Label_ee-ee_Enabled=true; MSIP_Label_ee-ee_SiteId=cc-dd", "MSIP_Label_aa-bb_Enabled=false; MSIP_Label_aa-bb_SiteId=cc-dd", "MSIP_Label_aa-bb_Enabled=true"] {
+        for other in [
+            "MSIP_Label_aa-bb_Enabled=true; MSIP_Label_aa-bb_SiteId=other",
+            "MSIP_Label_ee-ee_Enabled=true; MSIP_Label_ee-ee_SiteId=cc-dd",
+            "MSIP_Label_aa-bb_Enabled=false; MSIP_Label_aa-bb_SiteId=cc-dd",
+            "MSIP_Label_aa-bb_Enabled=true",
+        ] {
             assert!(!our_label(other.as_bytes(), &settings), "{other}");
         }
     }

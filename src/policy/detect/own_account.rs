@@ -4,9 +4,43 @@ use crate::policy::rule::Member;
 
 /// Words in names and local parts that say an office, not a person.
 const OFFICES: &[&str] = &[
-    "clerk", "deputy", "assistant", "chair", "chairman", "chairwoman", "chairperson", "vice", "cllr", "councillor", "council", "parish", "town", "admin",
-    "office", "officer", "info", "enquiries", "rfo", "finance", "treasurer", "secretary", "hello", "mail", "email", "contact", "mrs", "mr", "ms", "miss",
-    "dr", "sir", "dame", "rev", "revd", "the", "and",
+    "clerk",
+    "deputy",
+    "assistant",
+    "chair",
+    "chairman",
+    "chairwoman",
+    "chairperson",
+    "vice",
+    "cllr",
+    "councillor",
+    "council",
+    "parish",
+    "town",
+    "admin",
+    "office",
+    "officer",
+    "info",
+    "enquiries",
+    "rfo",
+    "finance",
+    "treasurer",
+    "secretary",
+    "hello",
+    "mail",
+    "email",
+    "contact",
+    "mrs",
+    "mr",
+    "ms",
+    "miss",
+    "dr",
+    "sir",
+    "dame",
+    "rev",
+    "revd",
+    "the",
+    "and",
 ];
 
 /// Somebody of the council, by the names that can be had.
@@ -40,7 +74,8 @@ pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
             return true;
         }
     }
-    let letters: String = theirs.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
+    let letters: String =
+        theirs.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
     names.iter().any(|name| looks_like(name, &letters))
 }
 
@@ -50,10 +85,7 @@ fn local(address: &str) -> Option<&str> {
 
 /// A name's words, lower case, offices and titles off.
 fn words(name: &str) -> Vec<String> {
-    name.split(|c: char| !c.is_alphabetic())
-        .map(str::to_lowercase)
-        .filter(|w| !w.is_empty() && !OFFICES.contains(&w.as_str()))
-        .collect()
+    name.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).filter(|w| !w.is_empty() && !OFFICES.contains(&w.as_str())).collect()
 }
 
 fn same_words(a: &[String], b: &[String]) -> bool {
@@ -79,7 +111,12 @@ fn looks_like(name: &[String], letters: &str) -> bool {
                 let initials: String = forenames.iter().filter_map(|f| f.chars().next()).collect();
                 let first = forenames.first().map(String::as_str).unwrap_or_default();
                 (rest.is_empty() && surname.chars().count() >= 5)
-                    || (!rest.is_empty() && (rest == initials || rest == first || rest == forenames.concat() || initials.starts_with(&rest) || (rest.chars().count() >= 3 && first.starts_with(&rest))))
+                    || (!rest.is_empty()
+                        && (rest == initials
+                            || rest == first
+                            || rest == forenames.concat()
+                            || initials.starts_with(&rest)
+                            || (rest.chars().count() >= 3 && first.starts_with(&rest))))
             })
         }
     }
@@ -91,9 +128,20 @@ mod tests {
 
     #[test]
     fn alike() {
-        let own = |address: &str, display: Option<&str>, account: &str, shown: Option<&str>| is_own(User { address, display, registered: &[] }, account, shown);
+        let own = |address: &str, display: Option<&str>, account: &str, shown: Option<&str>| {
+            is_own(User { address, display, registered: &[] }, account, shown)
+        };
         let jane = Some("Cllr Jane Ashby");
-        for account in ["jane.ashby@gmail.com", "janeashby57@gmail.com", "j.ashby@btinternet.com", "ashbyj@sky.com", "ashby.jane@gmail.com", "jane-ashby+pc@gmail.com", "ashby1957@aol.com", "janashby@me.com"] {
+        for account in [
+            "jane.ashby@gmail.com",
+            "janeashby57@gmail.com",
+            "j.ashby@btinternet.com",
+            "ashbyj@sky.com",
+            "ashby.jane@gmail.com",
+            "jane-ashby+pc@gmail.com",
+            "ashby1957@aol.com",
+            "janashby@me.com",
+        ] {
             assert!(own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
         }
         for account in ["tom.ashby@gmail.com", "jane.smith@gmail.com", "ashbyflowers@gmail.com", "bob@gmail.com", "clerk@gmail.com"] {
