@@ -564,7 +564,7 @@ impl Session {
 
     /// Writes what is queued for the upstream and takes the replies that come, until none is owed that a question waits for.
     async fn collect(&mut self) {
-        let result = Box::pin(self.collect_replies()).await;
+        let result = self.collect_replies().await;
         if let Err(error) = result {
             self.lose_upstream(&error);
         }
@@ -621,7 +621,7 @@ impl Session {
     async fn replace_stale(&mut self) -> Result<(), UpstreamError> {
         let Some(replay) = self.replay.take() else { return Err(UpstreamError::Lost) };
         self.upstream = None;
-        let mut fresh = self.dial().await?;
+        let mut fresh = Box::pin(self.dial()).await?;
         for (asked, line) in replay {
             let line = String::from_utf8_lossy(&line);
             fresh.queue(asked, &[&line]);
