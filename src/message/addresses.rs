@@ -60,11 +60,26 @@ impl Entry {
     }
 }
 
+/// Members beyond this are left as one stretch of text.
+pub const MAX_ENTRIES: usize = 20_000;
+/// A member of more tokens is cut.
+const MAX_TOKENS: usize = 2_000;
+
 /// Reads the address list in `bytes[range]`. Ranges in the answer are offsets in `bytes`.
 pub fn parse(bytes: &[u8], range: Range<usize>) -> Vec<Entry> {
     let mut list = List { bytes, entries: Vec::new(), group: None, item: Vec::new() };
     let mut lexer = Lexer { bytes, at: range.start, end: range.end, comments: true, quotes: true, angles: true, literals: true };
     while let Some(token) = lexer.next_token() {
+        if list.entries.len() >= MAX_ENTRIES {
+            list.close_item();
+            let rest = token.range.start..range.start + bytes[range.clone()].trim_ascii_end().len();
+            list.close_group(token.range.start);
+            list.entries.push(Entry::Unparsed { range: rest });
+            return list.entries;
+        }
+        if list.item.len() >= MAX_TOKENS {
+            list.close_item();
+        }
         match token.kind {
             Kind::Comma => list.close_item(),
             Kind::Semicolon => {
@@ -632,6 +647,14 @@ mod tests {
         let entries = parse(text.as_bytes(), 1..text.len());
         let raw: Vec<&str> = entries.iter().map(|e| &text[e.range()]).collect();
         assert_eq!(raw, ["Jo <jo@x.uk> (c)", "\"Al\" <al@y.uk>"]);
+    }
+
+    #[test]
+    fn a_list_without_end_is_cut() {
+        let text = "a@x.uk,".repeat(MAX_ENTRIES + 9);
+        let entries = parse(text.as_bytes(), 0..text.len());
+        assert_eq!(entries.len(), MAX_ENTRIES + 1);
+        assert_eq!(entries.last(), Some(&Entry::Unparsed { range: MAX_ENTRIES * 7..text.len() }));
     }
 
     #[test]

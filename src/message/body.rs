@@ -124,8 +124,20 @@ enum Class {
     Footer,
 }
 
+/// What is longer is not sorted beyond this: it counts as new.
+const MAX_SORTED: usize = 1 << 20;
+
 /// Sorts the lines of one text into the body's pieces.
 fn split(text: &str, marks: &[(usize, Kind)], body: &mut BodyText) {
+    let cut = if text.len() > MAX_SORTED { text.floor_char_boundary(MAX_SORTED) } else { text.len() };
+    let (text, rest) = text.split_at(cut);
+    sort(text, marks, body);
+    for out in [&mut body.new, &mut body.all] {
+        out.push_str(rest);
+    }
+}
+
+fn sort(text: &str, marks: &[(usize, Kind)], body: &mut BodyText) {
     let lines: Vec<&str> = text.lines().collect();
     let mut classes = vec![Class::New; lines.len()];
     mark_quotes(text, &lines, marks, &mut classes);

@@ -1,4 +1,5 @@
 //! Real documents and messages that nobody here wrote, held against the truth that came with them.
+#![expect(clippy::disallowed_methods, reason = "the tests read the given files")]
 
 use std::path::PathBuf;
 
