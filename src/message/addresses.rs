@@ -491,7 +491,7 @@ impl List<'_> {
                 }
                 Kind::Comment => {}
                 Kind::At => raw.push(b'@'),
-                Kind::Stray if matches!(text, b"<" | b">" | b"\"" | b"\\") => {}
+                Kind::Stray => {}
                 _ => {
                     if raw.last() != Some(&b'@') {
                         space(&mut raw);
@@ -606,7 +606,7 @@ mod tests {
             ("Clerk", &["?Clerk"]),
             ("Clerk <>", &["?Clerk <>"]),
             ("jo@", &["?jo@"]),
-            ("jo@x.uk@y.uk", &["|jo|x.uk"]),
+            ("jo@x.uk@y.uk", &["@y.uk|jo|x.uk"]),
             ("'jo@x.uk'", &["|'jo|x.uk'"]),
             ("a@b.uk <c@d.uk>", &["a@b.uk|c|d.uk"]),
             ("", &[]),

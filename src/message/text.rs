@@ -115,7 +115,7 @@ impl<'a> Renderer<'a> {
             Some(b'?') => self.past_bracket(start),
             Some(b'/') if rest.get(2).is_some_and(u8::is_ascii_alphabetic) => {
                 let end = self.past_bracket(start);
-                self.close(tag_name(&self.html[start + 2..end]));
+                self.close(tag_name(self.html.get(start + 2..end).unwrap_or_default()));
                 end
             }
             Some(b) if b.is_ascii_alphabetic() => {
@@ -186,21 +186,23 @@ impl<'a> Renderer<'a> {
         if name_lower == "pre" {
             self.pre += 1;
         }
-        if let Some(top) = self.regions.last_mut()
-            && top.tag.eq_ignore_ascii_case(name)
-        {
-            top.open = top.open.saturating_add(1);
-        }
         let void = matches!(name_lower, "br" | "hr" | "img" | "input" | "meta" | "link" | "col" | "area" | "wbr" | "source")
             || tag.ends_with("/>");
         let what = if name_lower == "blockquote" { Some(What::Quote) } else { self.meaning(&tag[name.len()..]) };
-        if let Some(what) = what
-            && !void
-            && self.regions.len() < MAX_REGIONS
-        {
-            self.line_unless_hidden(what);
-            self.hidden_depth += u32::from(what == What::Hidden);
-            self.regions.push(Region { tag: name, open: 1, what });
+        match what {
+            _ if void => {}
+            Some(what) if self.regions.len() < MAX_REGIONS => {
+                self.line_unless_hidden(what);
+                self.hidden_depth += u32::from(what == What::Hidden);
+                self.regions.push(Region { tag: name, open: 1, what });
+            }
+            _ => {
+                if let Some(top) = self.regions.last_mut()
+                    && top.tag.eq_ignore_ascii_case(name)
+                {
+                    top.open = top.open.saturating_add(1);
+                }
+            }
         }
         end
     }
@@ -567,7 +569,7 @@ mod tests {
     #[test]
     fn knows_what_is_hidden() {
         let r = render("<div style='DISPLAY : none'>pre<div>header</div>x</div>shown<span hidden>y</span>", Lines::Collapse);
-        assert_eq!((r.text.as_str(), r.hidden.as_str()), ("shown", "pre\nheader\nxy"));
+        assert_eq!((r.text.as_str(), r.hidden.as_str()), ("shown", "pre\nheader\nx\ny"));
         assert_eq!(render("<p class=\"not hidden\">x</p>", Lines::Collapse).text, "x");
     }
 

@@ -23,14 +23,28 @@ fn opened(file: &[u8]) -> Result<How, WhyNot> {
         return Err(WhyNot::OpensWithoutPassword);
     }
     let options = lopdf::LoadOptions { max_decompressed_size: Some(16 << 20), ..lopdf::LoadOptions::default() };
-    let document = lopdf::Document::load_mem_with_options(file, options).map_err(|_| WhyNot::Damaged)?;
+    let mut document = lopdf::Document::load_mem_with_options(file, options).map_err(|_| WhyNot::Damaged)?;
     if document.was_encrypted() {
         return Err(WhyNot::OpensWithoutPassword);
     }
     if !document.trailer.has(b"Encrypt") {
         return Err(WhyNot::NotProtected);
     }
+    if opens_with_another_key_length(&mut document) {
+        return Err(WhyNot::OpensWithoutPassword);
+    }
     Ok(strength(&document))
+}
+
+/// A wrong or missing key length makes the library fail where readers, who try, succeed.
+fn opens_with_another_key_length(document: &mut lopdf::Document) -> bool {
+    let Some(id) = document.trailer.get(b"Encrypt").ok().and_then(|e| e.as_reference().ok()) else { return false };
+    [40i64, 128, 256].into_iter().any(|length| {
+        if let Ok(dictionary) = document.get_object_mut(id).and_then(|o| o.as_dict_mut()) {
+            dictionary.set("Length", length);
+        }
+        document.authenticate_user_password("").is_ok()
+    })
 }
 
 /// Keys of 40 bits are weak.
