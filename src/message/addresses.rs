@@ -517,8 +517,17 @@ impl List<'_> {
 
     /// A local part or domain without comments and blanks.
     fn joined(&self, tokens: &[Token]) -> String {
-        let octets: Vec<u8> =
-            tokens.iter().filter(|t| t.kind != Kind::Comment).flat_map(|t| self.bytes[t.range.clone()].iter().copied()).collect();
+        if let [only] = tokens
+            && let Ok(text) = std::str::from_utf8(&self.bytes[only.range.clone()])
+            && !text.contains("=?")
+            && !text.contains(['\r', '\n'])
+        {
+            return text.to_string();
+        }
+        let mut octets = Vec::new();
+        for token in tokens.iter().filter(|t| t.kind != Kind::Comment) {
+            octets.extend_from_slice(&self.bytes[token.range.clone()]);
+        }
         match words::has_encoded_word(&octets) {
             true => words::decode(&octets).into_owned(),
             false => words::eight_bit(&octets).replace(['\r', '\n'], ""),
