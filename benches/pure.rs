@@ -198,7 +198,7 @@ fn stuffing() -> Box<dyn FnMut()> {
     let mut wire = Vec::with_capacity(16_384);
     Box::new(move || {
         wire.clear();
-        data::stuff(&[black_box(message.as_bytes())], |octets| wire.extend_from_slice(octets));
+        data::Stuffed::new(&[black_box(message.as_bytes())]).for_each(|octets| wire.extend_from_slice(octets));
         black_box(&wire);
     })
 }

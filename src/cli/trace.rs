@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use crate::config::Settings;
-use crate::records::trace::{Answer, Hit, Question, look_up};
 use crate::records::Options;
+use crate::records::trace::{Answer, Hit, Question, look_up};
 
 /// What was asked on the command line.
 #[derive(Clone, Debug, clap::Args)]
@@ -96,11 +96,19 @@ pub fn answer(args: &Args, options: &Options, now: Timestamp, zone: &TimeZone, w
     };
     if options.monitoring.is_none() {
         let note = "Only hourly counts by rule and outcome are kept: [monitoring] is not set in the site file, so single messages are not recorded.";
-        if args.json { eprintln!("{note}") } else { writeln!(out, "{note}")? }
+        if args.json {
+            eprintln!("{note}")
+        } else {
+            writeln!(out, "{note}")?
+        }
         return Ok(());
     }
     let found = look_up(options, &question, purpose, who)?;
-    if args.json { print_json(&found, out)? } else { print_text(&found, args, zone, out)? }
+    if args.json {
+        print_json(&found, out)?
+    } else {
+        print_text(&found, args, zone, out)?
+    }
     out.flush()?;
     Ok(())
 }
@@ -232,11 +240,12 @@ fn for_recipient(hit: &Hit) -> String {
 fn recipients(hit: &Hit) -> String {
     let c = &hit.row.classes;
     let total = c.internal + c.partner + c.personal + c.external;
-    let parts: Vec<String> = [(c.internal, "council"), (c.partner, "partner"), (c.personal, "personal account"), (c.external, "other outside")]
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}"))
-        .collect();
+    let parts: Vec<String> =
+        [(c.internal, "council"), (c.partner, "partner"), (c.personal, "personal account"), (c.external, "other outside")]
+            .into_iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}"))
+            .collect();
     let domains = &hit.row.external_domains;
     let shown = domains.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     let more = if domains.len() > 10 { format!(" and {} more", domains.len() - 10) } else { String::new() };
@@ -251,5 +260,8 @@ fn time_zone() -> TimeZone {
 
 /// The account that asks, as far as the machine knows it.
 fn who() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok().filter(|s| !s.is_empty())).unwrap_or_else(|| "unknown".into())
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|v| std::env::var(v).ok().filter(|s| !s.is_empty()))
+        .unwrap_or_else(|| "unknown".into())
 }

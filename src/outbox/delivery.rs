@@ -36,20 +36,28 @@ pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, jobs: SyncSender
                 Some(Err(pause)) => pause,
                 Some(Ok(_)) if most == 0 => Duration::from_secs(3600),
                 Some(Ok(due)) if due.letters.is_empty() => until(due.next),
-                Some(Ok(due)) => match tokio::time::timeout(whole_session(&now.options.pace), session(&now, due.letters, &jobs, &mut reverse)).await {
-                    Ok(Ok(())) => {
-                        trouble = 0;
-                        continue;
+                Some(Ok(due)) => {
+                    match tokio::time::timeout(whole_session(&now.options.pace), session(&now, due.letters, &jobs, &mut reverse)).await {
+                        Ok(Ok(())) => {
+                            trouble = 0;
+                            continue;
+                        }
+                        ended => {
+                            trouble = trouble.saturating_add(1);
+                            let trouble_is = ended.map_or(Trouble::Slow, |e| e.err().unwrap_or(Trouble::Slow));
+                            let pause = trouble_is.pause(&now.options.pace, trouble);
+                            let waiting = shared.waiting.load(Ordering::Relaxed);
+                            tracing::warn!(
+                                event = "outbox_upstream",
+                                trouble = trouble_is.word(),
+                                waiting,
+                                pause = pause.as_secs(),
+                                "notices wait: {trouble_is}"
+                            );
+                            pause
+                        }
                     }
-                    ended => {
-                        trouble = trouble.saturating_add(1);
-                        let trouble_is = ended.map_or(Trouble::Slow, |e| e.err().unwrap_or(Trouble::Slow));
-                        let pause = trouble_is.pause(&now.options.pace, trouble);
-                        let waiting = shared.waiting.load(Ordering::Relaxed);
-                        tracing::warn!(event = "outbox_upstream", trouble = trouble_is.word(), waiting, pause = pause.as_secs(), "notices wait: {trouble_is}");
-                        pause
-                    }
-                },
+                }
             }
         };
         let sleep = tokio::time::sleep(pause);
@@ -150,7 +158,9 @@ impl From<mail_send::Error> for Trouble {
             E::Io(e) if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Trouble::Tls,
             E::Io(_) => Trouble::Connection,
             E::Tls(_) | E::InvalidTLSName | E::MissingStartTls => Trouble::Tls,
-            E::AuthenticationFailed(_) | E::MissingCredentials | E::UnsupportedAuthMechanism | E::Auth(_) | E::Base64(_) => Trouble::Credential,
+            E::AuthenticationFailed(_) | E::MissingCredentials | E::UnsupportedAuthMechanism | E::Auth(_) | E::Base64(_) => {
+                Trouble::Credential
+            }
             E::Timeout => Trouble::Slow,
             _ => Trouble::Protocol,
         }

@@ -172,7 +172,8 @@ fn line(out: &mut String, text: &str) {
 
 /// One line of ordinary characters: nothing from a message or a rule starts a header field or turns the reading direction.
 fn plain(text: &str, longest: usize) -> String {
-    let hostile = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let hostile =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let mut out = String::with_capacity(text.len().min(longest * 2));
     let mut kept = 0;
     for c in text.trim().chars() {

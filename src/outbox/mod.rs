@@ -199,7 +199,10 @@ impl Outbox {
         let (setup, changes) = watch::channel(Arc::new(Setup { options, tls }));
         let keeper = Keeper { custody, shared: shared.clone(), setup: changes.clone(), tidied: 0 };
         let path = setup.borrow().options.store.custody();
-        let thread = std::thread::Builder::new().name("custody".into()).spawn(move || keeper.run(received)).map_err(|e| StoreError::Io { path, source: e })?;
+        let thread = std::thread::Builder::new()
+            .name("custody".into())
+            .spawn(move || keeper.run(received))
+            .map_err(|e| StoreError::Io { path, source: e })?;
         tokio::spawn(delivery::run(changes, jobs.clone(), shared.clone()));
         Ok(Outbox { inner: Arc::new(Inner { jobs: Mutex::new(Some(jobs)), shared, options: setup, keeper: Mutex::new(Some(thread)) }) })
     }
@@ -379,7 +382,11 @@ impl Keeper {
         if setup.options.is_blocked() {
             let waiting = self.shared.waiting.load(Ordering::Relaxed);
             if waiting.is_power_of_two() {
-                tracing::warn!(event = "outbox_no_credential", waiting, "[outbox] has no credential for a submission upstream: notices wait");
+                tracing::warn!(
+                    event = "outbox_no_credential",
+                    waiting,
+                    "[outbox] has no credential for a submission upstream: notices wait"
+                );
             }
         }
         Ok(done)

@@ -237,14 +237,23 @@ async fn what_waits_outlives_a_restart_and_is_sent_when_the_upstream_is_back() {
     let outbox = Outbox::start(options(&folder, &address), tls()).unwrap();
     wait_for("the letter", || server.letters().len() == 1).await;
     wait_for("the store", || outbox.counters().waiting == 0).await;
-    assert_eq!(outbox.tell(told("<a@b>", vec![notice(Person::Sender, "encrypt")])).await.unwrap().repeated, 1, "remembered over the restart");
+    assert_eq!(
+        outbox.tell(told("<a@b>", vec![notice(Person::Sender, "encrypt")])).await.unwrap().repeated,
+        1,
+        "remembered over the restart"
+    );
 }
 
 #[tokio::test]
 async fn refusals_for_now_are_tried_again_and_refusals_for_good_are_not() {
     let folder = Folder::new();
     let (server, address) = Upstream25::start().await;
-    server.replies.lock().unwrap().extend([("RCPT", "450 4.2.1 busy\r\n"), ("DATA", "451 4.3.0 later\r\n"), ("DATA", ""), ("EHLO", "421 4.3.2 closing\r\n")]);
+    server.replies.lock().unwrap().extend([
+        ("RCPT", "450 4.2.1 busy\r\n"),
+        ("DATA", "451 4.3.0 later\r\n"),
+        ("DATA", ""),
+        ("EHLO", "421 4.3.2 closing\r\n"),
+    ]);
     let outbox = Outbox::start(options(&folder, &address), tls()).unwrap();
     outbox.tell(told("<a@b>", vec![notice(Person::Sender, "encrypt")])).await.unwrap();
     wait_for("the letter in the end", || outbox.counters().delivered == 1).await;

@@ -93,7 +93,10 @@ impl Custody {
         let period = self.ring.at(RecordClass::Custody, now, KEPT)?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for letter in letters {
-            tx.execute("INSERT INTO letter (period, due, attempts, gives_up, sealed) VALUES (?1, ?2, 0, ?3, x'')", params![period.starts, now, gives_up])?;
+            tx.execute(
+                "INSERT INTO letter (period, due, attempts, gives_up, sealed) VALUES (?1, ?2, 0, ?3, x'')",
+                params![period.starts, now, gives_up],
+            )?;
             let id = tx.last_insert_rowid();
             let mut sealed = vec![0; NONCE_LEN];
             sealed.extend_from_slice(&(letter.to.len() as u32).to_le_bytes());
@@ -115,7 +118,8 @@ impl Custody {
         let mut waiting = Vec::new();
         let mut broken = Vec::new();
         {
-            let mut select = self.db.prepare_cached("SELECT id, period, attempts, sealed FROM letter WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?;
+            let mut select =
+                self.db.prepare_cached("SELECT id, period, attempts, sealed FROM letter WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?;
             let mut rows = select.query(params![now, most as i64])?;
             while let Some(r) = rows.next()? {
                 let (id, starts, attempts, mut sealed): (i64, i64, u32, Vec<u8>) = (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?);

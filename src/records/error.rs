@@ -5,7 +5,9 @@ use std::path::PathBuf;
 /// Why the store could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the key file {key} is there, but the database {database} is not. Restore the database; or, to begin a new record, move the key file and its .ring away")]
+    #[error(
+        "the key file {key} is there, but the database {database} is not. Restore the database; or, to begin a new record, move the key file and its .ring away"
+    )]
     KeyWithoutDatabase { key: PathBuf, database: PathBuf },
     #[error("the database {database} is there, but its key file {key} is not. Restore the key file: without it the record cannot be read")]
     DatabaseWithoutKey { key: PathBuf, database: PathBuf },
@@ -29,6 +31,8 @@ pub enum StoreError {
     Damaged,
     #[error("too much waits to be written")]
     QueueFull,
+    #[error("the store could not be written; the log says why")]
+    Unwritten,
     #[error("the store did not answer in time")]
     Slow,
     #[error("the store has been closed")]
@@ -44,9 +48,15 @@ impl StoreError {
         match self {
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(e, _)) => matches!(
                 e.code,
-                Code::DiskFull | Code::SystemIoFailure | Code::DatabaseBusy | Code::DatabaseLocked | Code::CannotOpen | Code::ReadOnly | Code::OutOfMemory
+                Code::DiskFull
+                    | Code::SystemIoFailure
+                    | Code::DatabaseBusy
+                    | Code::DatabaseLocked
+                    | Code::CannotOpen
+                    | Code::ReadOnly
+                    | Code::OutOfMemory
             ),
-            StoreError::Io { .. } | StoreError::QueueFull | StoreError::Slow | StoreError::Random => true,
+            StoreError::Io { .. } | StoreError::QueueFull | StoreError::Slow | StoreError::Unwritten | StoreError::Random => true,
             _ => false,
         }
     }

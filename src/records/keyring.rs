@@ -77,7 +77,8 @@ impl Keyring {
     }
 
     fn connect(path: &Path, site: &SiteKey) -> Result<Keyring, StoreError> {
-        let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let db =
+            Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(Duration::from_secs(5))?;
         // Extra also syncs the folder when the journal goes: a key that was dropped does not come back after a power cut.
         db.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;")?;
@@ -126,18 +127,18 @@ impl Keyring {
     }
 
     fn stored(&self, class: RecordClass, at: i64) -> Result<Option<Period>, StoreError> {
-        let mut query = self
-            .db
-            .prepare_cached("SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts <= ?2 AND until > ?2 ORDER BY starts DESC LIMIT 1")?;
+        let mut query = self.db.prepare_cached(
+            "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts <= ?2 AND until > ?2 ORDER BY starts DESC LIMIT 1",
+        )?;
         let found = query.query_row(params![class.number(), at], raw).optional()?;
         found.map(|r| self.unwrap(class, r)).transpose()
     }
 
     /// The periods of a class that touch `[from, to]`, oldest first. One whose wrapped key is damaged is left out.
     pub fn periods(&self, class: RecordClass, from: i64, to: i64) -> Result<Vec<Period>, StoreError> {
-        let mut query = self
-            .db
-            .prepare_cached("SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND until > ?2 AND starts <= ?3 ORDER BY starts")?;
+        let mut query = self.db.prepare_cached(
+            "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND until > ?2 AND starts <= ?3 ORDER BY starts",
+        )?;
         let rows = query.query_map(params![class.number(), from, to], raw)?.collect::<Result<Vec<_>, _>>()?;
         Ok(rows.into_iter().filter_map(|r| self.unwrap(class, r).ok()).collect())
     }
@@ -166,7 +167,8 @@ impl Keyring {
     /// A retention that became shorter holds for what is already there.
     pub fn shorten(&mut self, class: RecordClass, retention: Duration) -> Result<(), StoreError> {
         self.current.retain(|(c, _)| *c != class);
-        self.db.execute("UPDATE key SET expires = min(expires, until + ?2) WHERE class = ?1", params![class.number(), millis(retention)])?;
+        self.db
+            .execute("UPDATE key SET expires = min(expires, until + ?2) WHERE class = ?1", params![class.number(), millis(retention)])?;
         Ok(())
     }
 }
@@ -231,7 +233,15 @@ mod tests {
         Keyring::create(&file, &site).unwrap();
         let mut ring = Keyring::open(&file, &site).unwrap();
         let short = Duration::from_secs(2);
-        for (at, retention) in [(1_000, short), (90_000, DAY * 30), (1_600, short), (86_400_000, short), (86_400_100, DAY * 30), (0, DAY * 30), (86_390_000, DAY)] {
+        for (at, retention) in [
+            (1_000, short),
+            (90_000, DAY * 30),
+            (1_600, short),
+            (86_400_000, short),
+            (86_400_100, DAY * 30),
+            (0, DAY * 30),
+            (86_390_000, DAY),
+        ] {
             let period = ring.at(RecordClass::Events, at, retention).unwrap();
             assert!(period.starts <= at && at < period.until);
         }

@@ -120,9 +120,14 @@ impl Recorder {
         let mut store = Store::open(options)?;
         store.apply_retention()?;
         let mandatory = options.monitoring.is_some_and(|m| m.mandatory);
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), most: options.queue.max(1), counters: Counts::default() });
-        let writer = Writer { store, shared: shared.clone(), gather: if mandatory { Duration::ZERO } else { GATHER }, failed: 0, purge: None };
-        let thread = std::thread::Builder::new().name("records".into()).spawn(move || writer.run()).map_err(|e| StoreError::io(&options.database, e))?;
+        let shared =
+            Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), most: options.queue.max(1), counters: Counts::default() });
+        let writer =
+            Writer { store, shared: shared.clone(), gather: if mandatory { Duration::ZERO } else { GATHER }, failed: 0, purge: None };
+        let thread = std::thread::Builder::new()
+            .name("records".into())
+            .spawn(move || writer.run())
+            .map_err(|e| StoreError::io(&options.database, e))?;
         let inner = Inner { shared, writer: Mutex::new(Some(thread)), mandatory, monitored: options.monitoring.is_some() };
         Ok(Recorder { inner: Arc::new(inner) })
     }
@@ -194,6 +199,11 @@ impl Recorder {
         let shared = &self.inner.shared;
         let weight = entry.weight();
         let mut state = shared.lock();
+        if state.closed {
+            // The row keeps saying that the outcome is not known.
+            shared.counters.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         shared.push_entry(&mut state, Job::Complete(address, entry), weight);
     }
 
@@ -207,6 +217,7 @@ impl Recorder {
         self.ask(Job::Retention).await?
     }
 
+    /// Asks the writer and waits for it.
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
         let (answer, heard) = oneshot::channel();
         self.inner.shared.push_urgent(job(answer))?;
@@ -222,7 +233,13 @@ impl Recorder {
         let shared = &self.inner.shared;
         let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let c = &shared.counters;
-        Counters { written: of(&c.written), lost: of(&c.lost), failures: of(&c.failures), purged: of(&c.purged), waiting: shared.lock().entries as u64 }
+        Counters {
+            written: of(&c.written),
+            lost: of(&c.lost),
+            failures: of(&c.failures),
+            purged: of(&c.purged),
+            waiting: shared.lock().entries as u64,
+        }
     }
 
     #[cfg(test)]
@@ -310,7 +327,6 @@ impl Writer {
                 break;
             }
         }
-        self.end();
     }
 
     /// Waits for jobs, or for the time of the next purge; gives what belongs in one transaction.
@@ -337,7 +353,8 @@ impl Writer {
             state.idle = false;
         }
         until = Some(Instant::now() + self.gather);
-        while self.failed == 0 && !state.jobs.is_empty() && !state.closed && !state.urgent && state.entries < GROUP && state.octets < EAGER {
+        while self.failed == 0 && !state.jobs.is_empty() && !state.closed && !state.urgent && state.entries < GROUP && state.octets < EAGER
+        {
             let wait = until.map_or(Duration::ZERO, |t| t.saturating_duration_since(Instant::now()));
             if wait.is_zero() {
                 break;
@@ -367,7 +384,8 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
-        let completed: Vec<_> = jobs.iter().filter_map(|j| if let Job::Complete(at, entry) = j { Some((*at, &**entry)) } else { None }).collect();
+        let completed: Vec<_> =
+            jobs.iter().filter_map(|j| if let Job::Complete(at, entry) = j { Some((*at, &**entry)) } else { None }).collect();
         let entries = jobs.iter().filter_map(|j| match j {
             Job::Record(entry) | Job::Reserve(entry, _) => Some(&**entry),
             _ => None,
@@ -422,22 +440,13 @@ impl Writer {
         }
         let give_up = !error.may_pass() && self.failed >= STUBBORN;
         let mut back = Vec::new();
+        let mut asked = Vec::new();
         let mut lost = 0;
         for job in jobs {
             match job {
-                Job::Reserve(_, answer) => {
-                    let _ = answer.send(Err(if error.may_pass() { StoreError::Slow } else { StoreError::Stopped }));
-                }
-                Job::Flush(answer) => {
-                    let _ = answer.send(Err(StoreError::Slow));
-                }
-                Job::Retention(answer) => {
-                    let _ = answer.send(self.purge_all());
-                }
                 Job::Record(_) | Job::Complete(..) if give_up => lost += 1,
-                #[cfg(test)]
-                Job::With(act) => act(&mut self.store),
-                job => back.push(job),
+                Job::Record(_) | Job::Complete(..) => back.push(job),
+                job => asked.push(job),
             }
         }
         if lost > 0 {
@@ -445,16 +454,34 @@ impl Writer {
             self.shared.counters.lost.fetch_add(lost, Ordering::Relaxed);
             tracing::error!(event = "record_lost", lost, "records were given up");
         }
-        let mut state = self.shared.lock();
-        for job in back.into_iter().rev() {
-            if let Some(entry) = job.entry() {
-                state.entries += 1;
-                state.octets += entry.weight();
+        {
+            let mut state = self.shared.lock();
+            for job in back.into_iter().rev() {
+                if let Some(entry) = job.entry() {
+                    state.entries += 1;
+                    state.octets += entry.weight();
+                }
+                state.jobs.push_front(job);
             }
-            state.jobs.push_front(job);
+            // Only somebody who waits for an answer may cut the rest short.
+            state.urgent = state.jobs.iter().any(|j| !matches!(j, Job::Record(_) | Job::Complete(..)));
         }
-        // Only somebody who waits for an answer may cut the rest short.
-        state.urgent = state.jobs.iter().any(|j| !matches!(j, Job::Record(_) | Job::Complete(..)));
+        for job in asked {
+            match job {
+                Job::Reserve(_, answer) => {
+                    let _ = answer.send(Err(StoreError::Unwritten));
+                }
+                Job::Flush(answer) => {
+                    let _ = answer.send(Err(StoreError::Unwritten));
+                }
+                Job::Retention(answer) => {
+                    let _ = answer.send(self.purge_all());
+                }
+                #[cfg(test)]
+                Job::With(act) => act(&mut self.store),
+                Job::Record(_) | Job::Complete(..) => {}
+            }
+        }
     }
 
     fn purge_all(&mut self) -> Result<Receipt, StoreError> {
@@ -474,7 +501,13 @@ impl Writer {
             }
             Ok(Progress::Done) => {
                 for class in receipt.classes.iter().filter(|c| c.rows + c.keys > 0) {
-                    tracing::info!(event = "record_purged", class = class.class, rows = class.rows, keys = class.keys, "expired records were deleted");
+                    tracing::info!(
+                        event = "record_purged",
+                        class = class.class,
+                        rows = class.rows,
+                        keys = class.keys,
+                        "expired records were deleted"
+                    );
                 }
                 Instant::now() + interval(&self.store)
             }
@@ -492,10 +525,13 @@ impl Writer {
         self.shared.counters.purged.fetch_add(after - before, Ordering::Relaxed);
         progress
     }
+}
 
-    /// What is still there now could not be written.
-    fn end(self) {
+impl Drop for Writer {
+    /// What is still there now could not be written. Also where the writer ends by a fault: nobody may wait for it in vain.
+    fn drop(&mut self) {
         let mut state = self.shared.lock();
+        state.closed = true;
         let lost = state.jobs.iter().filter(|j| j.entry().is_some()).count() as u64;
         state.jobs.clear();
         state.entries = 0;

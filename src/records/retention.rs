@@ -66,7 +66,8 @@ impl Store {
                 let table = if class == RecordClass::Access { "access" } else { "record" };
                 // The access log has no class column: all of it is of that class.
                 let of_class = if class == RecordClass::Access { "?2 = ?2" } else { "class = ?2" };
-                self.db.execute(&format!("UPDATE {table} SET expires = expires - ?1 WHERE {of_class}"), params![shorter, class.number()])?;
+                self.db
+                    .execute(&format!("UPDATE {table} SET expires = expires - ?1 WHERE {of_class}"), params![shorter, class.number()])?;
                 self.ring.shorten(class, now)?;
             }
             self.db.execute(
@@ -80,7 +81,8 @@ impl Store {
     /// Does one piece of the purge and adds it to the receipt.
     pub(super) fn purge_piece(&mut self, now: i64, receipt: &mut Receipt) -> Result<Progress, StoreError> {
         if receipt.classes.is_empty() {
-            receipt.classes = CLASSES.iter().map(|c| ClassReceipt { class: c.word(), rows: 0, keys: 0, held_back: 0, remaining: 0 }).collect();
+            receipt.classes =
+                CLASSES.iter().map(|c| ClassReceipt { class: c.word(), rows: 0, keys: 0, held_back: 0, remaining: 0 }).collect();
         }
         for (class, told) in CLASSES.into_iter().zip(&mut receipt.classes) {
             // Rows of a class lie in order of time, give or take a moment: a piece without an expired row is the end.

@@ -83,8 +83,12 @@ impl Store {
     pub(super) fn open(options: &Options) -> Result<Store, StoreError> {
         let site = match (options.key_file.exists(), options.database.exists()) {
             (true, true) => SiteKey::read(&options.key_file)?,
-            (true, false) => return Err(StoreError::KeyWithoutDatabase { key: options.key_file.clone(), database: options.database.clone() }),
-            (false, true) => return Err(StoreError::DatabaseWithoutKey { key: options.key_file.clone(), database: options.database.clone() }),
+            (true, false) => {
+                return Err(StoreError::KeyWithoutDatabase { key: options.key_file.clone(), database: options.database.clone() });
+            }
+            (false, true) => {
+                return Err(StoreError::DatabaseWithoutKey { key: options.key_file.clone(), database: options.database.clone() });
+            }
             (false, false) => return Err(StoreError::Absent(options.database.clone())),
         };
         let ring = Keyring::open(&options.key_file, &site)?;
@@ -215,7 +219,16 @@ fn batch_of(batches: &mut Vec<Batch>, at: Address, time: i64) -> &mut Batch {
     let i = match batches.iter().position(|b| b.class == at.class && b.period == at.period) {
         Some(i) => i,
         None => {
-            batches.push(Batch { class: at.class, period: at.period, first: at.id, last: at.id, oldest: time, newest: time, rows: 0, hashes: Vec::new() });
+            batches.push(Batch {
+                class: at.class,
+                period: at.period,
+                first: at.id,
+                last: at.id,
+                oldest: time,
+                newest: time,
+                rows: 0,
+                hashes: Vec::new(),
+            });
             batches.len() - 1
         }
     };
@@ -247,8 +260,21 @@ fn insert_batch(tx: &Transaction<'_>, batch: &Batch, level: u8) -> Result<(), St
     let mut insert = tx.prepare_cached(
         "INSERT INTO batch (class, period, level, first, last, oldest, newest, rows, hashes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
-    let octets: Vec<u8> = batch.hashes.iter().flat_map(|h| h.to_be_bytes()).collect();
-    insert.execute(params![batch.class.number(), batch.period, level, batch.first, batch.last, batch.oldest, batch.newest, batch.rows, octets])?;
+    let mut octets = Vec::with_capacity(batch.hashes.len() * 8);
+    for hash in &batch.hashes {
+        octets.extend_from_slice(&hash.to_be_bytes());
+    }
+    insert.execute(params![
+        batch.class.number(),
+        batch.period,
+        level,
+        batch.first,
+        batch.last,
+        batch.oldest,
+        batch.newest,
+        batch.rows,
+        octets
+    ])?;
     Ok(())
 }
 
@@ -256,8 +282,8 @@ fn insert_batch(tx: &Transaction<'_>, batch: &Batch, level: u8) -> Result<(), St
 fn merge(tx: &Transaction<'_>, class: RecordClass, period: i64) -> Result<(), StoreError> {
     let mut whole: Option<Batch> = None;
     {
-        let mut select =
-            tx.prepare_cached("SELECT first, last, oldest, newest, rows, hashes FROM batch WHERE class = ?1 AND period = ?2 AND level = 0")?;
+        let mut select = tx
+            .prepare_cached("SELECT first, last, oldest, newest, rows, hashes FROM batch WHERE class = ?1 AND period = ?2 AND level = 0")?;
         let mut rows = select.query(params![class.number(), period])?;
         while let Some(r) = rows.next()? {
             let hashes = r.get_ref(5)?.as_blob().map_err(|_| StoreError::Damaged)?;

@@ -103,10 +103,18 @@ fn normal(address: &str) -> String {
     }
 }
 
-fn look_in(db: &rusqlite::Connection, class: RecordClass, period: &Period, question: &Question, answer: &mut Answer) -> Result<(), StoreError> {
+fn look_in(
+    db: &rusqlite::Connection,
+    class: RecordClass,
+    period: &Period,
+    question: &Question,
+    answer: &mut Answer,
+) -> Result<(), StoreError> {
     let sought = question.sought(period);
     let (since, until) = (question.since.as_millisecond(), question.until.as_millisecond());
-    let mut batches = db.prepare_cached("SELECT first, last, hashes FROM batch WHERE class = ?1 AND period = ?2 AND newest >= ?3 AND oldest <= ?4 ORDER BY first")?;
+    let mut batches = db.prepare_cached(
+        "SELECT first, last, hashes FROM batch WHERE class = ?1 AND period = ?2 AND newest >= ?3 AND oldest <= ?4 ORDER BY first",
+    )?;
     let mut rows = batches.query(params![class.number(), period.starts, since, until])?;
     while let Some(r) = rows.next()? {
         let hashes = r.get_ref(2)?.as_blob().map_err(|_| StoreError::Damaged)?;
