@@ -1,4 +1,4 @@
-//! The one integration-test binary.
+//! All integration tests in one binary: linking twenty costs more than running them.
 
 mod bad_sites;
 mod rule_cases;

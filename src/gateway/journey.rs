@@ -17,7 +17,7 @@ use crate::policy::reply::reply as reply_to;
 use crate::policy::{self, Case, Disposition, Envelope, Facts, RecordLevel, Verdict};
 use crate::records::{Entry, Outcome, StoreError, Ticket};
 use crate::smtp::client::Asked;
-use crate::smtp::{Answer, ClientSession, Committed, Final, Reply, data, server, wording};
+use crate::smtp::{Answer, ClientSession, Committed, Final, Reply, server, wording};
 use crate::transport::UpstreamError;
 use crate::transport::connection::{DATA_INITIATION, DATA_TERMINATION};
 

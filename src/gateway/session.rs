@@ -55,7 +55,7 @@ pub async fn serve(worker: Rc<Worker>, site: Arc<Site>, listener: usize, tcp: Tc
     let id = worker.enter();
     let mut session = Session::new(worker.clone(), site.clone(), listener, id, Stream::Plain(tcp), peer);
     let end = session.run().await;
-    tracing::debug!(event = "session_end", listener = %settings.name, ?end);
+    tracing::debug!(event = "session_end", listener = %settings.name, why = end.why());
     session.finish().await;
     worker.leave(id);
     metrics.open.dec();
@@ -78,6 +78,17 @@ pub(super) enum End {
     Left,
     Lost(io::ErrorKind),
     Tls(String),
+}
+
+impl End {
+    fn why(&self) -> String {
+        match self {
+            End::Closed => "closed".into(),
+            End::Left => "the client left".into(),
+            End::Lost(kind) => format!("lost: {kind}"),
+            End::Tls(error) => format!("TLS: {error}"),
+        }
+    }
 }
 
 pub(super) struct Session {
@@ -103,6 +114,8 @@ pub(super) struct Session {
     pub(super) login: Login,
     account: Option<String>,
     timer: Timer,
+    /// When the content that is coming must be here whole.
+    content_ends: Option<tokio::time::Instant>,
     held: usize,
     /// The upstream's 250 came late: what to remember if the client is gone.
     pub(super) unheard: Option<(Digest, Committed)>,
@@ -136,6 +149,7 @@ impl Session {
             login: Login::None,
             account: None,
             timer: Timer::new(Duration::from_secs(60)),
+            content_ends: None,
             held: 0,
             unheard: None,
             draining_said: false,
@@ -215,11 +229,21 @@ impl Session {
     async fn hear(&mut self) -> Result<(), End> {
         let limits = &self.site.settings.limits;
         let waits_for = self.machine.as_ref().map_or(WaitsFor::Command, ServerSession::waits_for);
-        let patience = if waits_for == WaitsFor::Content { limits.data_timeout } else { limits.command_timeout };
-        let deadline = tokio::time::Instant::now() + patience;
+        let now = tokio::time::Instant::now();
+        let (patience, deadline) = match waits_for {
+            // A content that drips must end some day too.
+            WaitsFor::Content => {
+                let end = *self.content_ends.get_or_insert(now + limits.message_timeout);
+                (limits.data_timeout, end.min(now + limits.data_timeout))
+            }
+            WaitsFor::Command | WaitsFor::Answer => {
+                self.content_ends = None;
+                (limits.command_timeout, now + limits.command_timeout)
+            }
+        };
         // An upstream that waits for content is kept awake.
         let keep_alive = waits_for == WaitsFor::Content && self.upstream.is_some() && KEEP_ALIVE < patience;
-        self.timer.set_at(if keep_alive { tokio::time::Instant::now() + KEEP_ALIVE } else { deadline });
+        self.timer.set_at(if keep_alive { deadline.min(now + KEEP_ALIVE) } else { deadline });
         loop {
             match self.wait().await {
                 Heard::Octets => return Ok(()),
@@ -478,6 +502,8 @@ impl Session {
         self.peer.logged_in = self.is_logged_in();
         let refusal = match admission::mail(self.settings(), &self.peer) {
             Some(refusal) => Some(refusal),
+            // The log-in went with the connection that it was made on: another would be nobody's.
+            None if self.settings().role == Role::Submission && self.upstream.is_none() => Some(wording::UPSTREAM_CLOSING),
             None => self.connect().await.err().map(|error| error.reply()),
         };
         if let Some(reply) = refusal {
