@@ -16,6 +16,7 @@ use crate::message::{RawMessage, View};
 use crate::policy::verdict::FactSummary;
 use crate::policy::{self, Case, Envelope, Facts, Login, Recipient, Role, Session, Verdict};
 use crate::smtp::address::Charset;
+use crate::smtp::data::{Content, Finished, LineEnds};
 use crate::smtp::{Address, Reply, ReversePath, wording};
 
 /// Stands where a real refusal has its own reference.
@@ -147,42 +148,45 @@ fn read(file: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The message as it would come over the wire: LF counts as CRLF, an mbox From line is skipped, a last line without an end
-/// gets one. What the gateway would refuse unseen is refused with its words.
+/// The message as it would come over the wire: LF counts as CRLF, an mbox From line is skipped. From there on it goes through
+/// the same machine as received content, so that what is refused unseen is refused here too, with the same words.
 fn receive(bytes: &[u8], listener: &Listener, settings: &Settings) -> Result<Vec<u8>, Reply> {
     let bytes = match bytes.strip_prefix(b"From ") {
         Some(rest) => memchr::memchr(b'\n', rest).map_or(&rest[rest.len()..], |end| &rest[end + 1..]),
         None => bytes,
     };
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 2);
+    let mut lines = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 2);
     let mut from = 0;
-    for at in memchr::memchr3_iter(b'\r', b'\n', 0, bytes) {
-        // The LF of a CRLF was taken with its CR.
-        if at < from {
-            continue;
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        lines.extend_from_slice(&bytes[from..at]);
+        if !lines.ends_with(b"\r") {
+            lines.push(b'\r');
         }
-        out.extend_from_slice(&bytes[from..at]);
-        match bytes[at] {
-            0 => return Err(wording::CONTENT_NUL),
-            b'\r' if bytes.get(at + 1) == Some(&b'\n') => {
-                out.extend_from_slice(b"\r\n");
-                from = at + 2;
-            }
-            b'\r' if !listener.normalise_line_ends => return Err(wording::CONTENT_BARE_LINE_END),
-            _ => {
-                out.extend_from_slice(b"\r\n");
-                from = at + 1;
-            }
-        }
+        lines.push(b'\n');
+        from = at + 1;
     }
-    out.extend_from_slice(&bytes[from..]);
-    if !out.is_empty() && !out.ends_with(b"\r\n") {
-        out.extend_from_slice(b"\r\n");
+    lines.extend_from_slice(&bytes[from..]);
+    if !lines.is_empty() && !lines.ends_with(b"\n") {
+        lines.extend_from_slice(b"\r\n");
     }
-    if out.len() as u64 > settings.limits.message_size {
-        return Err(wording::TOO_LARGE);
+    let mut content = Content::chunked(usize::try_from(settings.limits.message_size).unwrap_or(usize::MAX));
+    content.begin_chunk(lines.len());
+    content.feed(&lines);
+    match content.finish(line_ends(listener)) {
+        Finished::Message { bytes, .. } => Ok(bytes),
+        Finished::TooLarge => Err(wording::TOO_LARGE),
+        Finished::NoMemory => Err(wording::NO_MEMORY),
+        Finished::BareLineEnd => Err(wording::CONTENT_BARE_LINE_END),
+        Finished::Nul => Err(wording::CONTENT_NUL),
     }
-    Ok(out)
+}
+
+fn line_ends(listener: &Listener) -> LineEnds {
+    match listener.role {
+        _ if listener.normalise_line_ends => LineEnds::Normalise,
+        Role::Connector => LineEnds::MendDoubled,
+        Role::Submission | Role::Mx => LineEnds::Refuse,
+    }
 }
 
 fn envelope(args: &Args, message: &RawMessage) -> Result<Envelope, Fault> {

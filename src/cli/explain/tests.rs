@@ -29,7 +29,8 @@ fn lines_are_as_they_would_come_over_the_wire() {
         assert_eq!(receive(given, submission, &s).unwrap(), wanted, "{:?}", String::from_utf8_lossy(given));
     }
     assert_eq!(receive(b"A: b\rc\n", submission, &s).unwrap_err(), wording::CONTENT_BARE_LINE_END);
-    assert_eq!(receive(b"A: b\rc\r\r\n", connector, &s).unwrap(), b"A: b\r\nc\r\n\r\n");
+    assert_eq!(receive(b"A: b\rc\r\r\n", connector, &s).unwrap(), b"A: b\r\nc\r\n");
+    assert_eq!(receive(b"A: b\r\r\n", submission, &s).unwrap_err(), wording::CONTENT_BARE_LINE_END);
     assert_eq!(receive(b"A: b\0c\n", connector, &s).unwrap_err(), wording::CONTENT_NUL);
     assert_eq!(receive(&[b'x'; 99], connector, &s).unwrap_err(), wording::TOO_LARGE);
 }
