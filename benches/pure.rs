@@ -8,11 +8,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use lychgate::config::rules::{self, Site};
+use lychgate::config::settings::{Council, Markings, People};
+use lychgate::config::{Diagnostics, Source};
+use lychgate::demo::shipped;
 use lychgate::message::{EditPlan, RawMessage, Splice};
+use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Policy, Recipient, Role, Session, evaluate, explain_facts};
+use lychgate::smtp::address::Charset;
 use lychgate::smtp::client::Asked;
 use lychgate::smtp::data::{self, LineEnds};
 use lychgate::smtp::server::{Limits, Starttls, Ticket};
-use lychgate::smtp::{Answer, Ask, ClientSession, Extensions, Final, Input, Outputs, Reply, ServerConfig, ServerSession};
+use lychgate::smtp::{
+    Address, Answer, Ask, ClientSession, Extensions, Final, Input, Outputs, Reply, ReversePath, ServerConfig, ServerSession,
+};
 
 /// One benchmark: sets up, and gives back what one iteration does.
 type Set = fn() -> Box<dyn FnMut()>;
@@ -21,6 +29,9 @@ const ALL: &[(&str, Set)] = &[
     ("session-single", session_single),
     ("session-list", session_list),
     ("stuffing", stuffing),
+    ("facts", facts),
+    ("policy-shipped", policy_shipped),
+    ("policy-patterns", policy_patterns),
     ("splice-untouched", splice_untouched),
     ("splice-hide", splice_hide),
 ];
@@ -103,6 +114,79 @@ fn splice_hide() -> Box<dyn FnMut()> {
         let splice = Splice::apply(black_box(&message), &plan);
         black_box(splice.slices().iter().map(|s| s.len()).sum::<usize>());
     })
+}
+
+/// The agenda judged by the rules that come with Lychgate, its recipients hidden by them.
+fn policy_shipped() -> Box<dyn FnMut()> {
+    judged(compiled(shipped::RULES), agenda(), 1)
+}
+
+/// An ordinary message held against a hundred patterns more, none of which fits.
+fn policy_patterns() -> Box<dyn FnMut()> {
+    let text = String::from_utf8(agenda().as_bytes().to_vec()).expect("it is ASCII");
+    let (before, after) = (text.find("To:").expect("it has To"), text.find("Subject:").expect("it has Subject"));
+    let reply = format!("{}To: Resident 1 <resident1@village.example>\r\n{}", &text[..before], &text[after..]);
+    let files = [shipped::RULES, &[("patterns.toml", include_str!("patterns.toml"))]].concat();
+    judged(compiled(&files), RawMessage::new(reply.into_bytes()), 0)
+}
+
+/// Everything that could be asked about a message.
+fn facts() -> Box<dyn FnMut()> {
+    let policy = compiled(shipped::RULES);
+    let message = agenda();
+    let (envelope, session) = (envelope(), submission());
+    Box::new(move || {
+        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now() };
+        black_box(explain_facts(&Facts::new(&case, &policy)));
+    })
+}
+
+fn judged(policy: Policy, message: RawMessage, edits: usize) -> Box<dyn FnMut()> {
+    let (envelope, session) = (envelope(), submission());
+    Box::new(move || {
+        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now() };
+        let verdict = evaluate(&policy, &Facts::new(&case, &policy));
+        assert_eq!(verdict.edits.len(), edits, "{:?}", verdict.matches);
+        black_box(verdict);
+    })
+}
+
+fn compiled(files: &[(&str, &str)]) -> Policy {
+    let council = Council {
+        name: "Bench Parish Council".into(),
+        domains: vec!["council.example".into()],
+        clerk: Some("clerk@council.example".into()),
+        chair: None,
+    };
+    let (people, markings) = (People::default(), Markings::default());
+    let listeners = [("submission".into(), Role::Submission)];
+    let site = Site {
+        council: &council,
+        people: &people,
+        markings: &markings,
+        mode: Mode::Enforce,
+        listeners: &listeners,
+        source: None,
+        tune: &[],
+    };
+    let files: Vec<_> = files.iter().map(|(name, text)| Arc::new(Source { name: (*name).into(), text: (*text).into() })).collect();
+    let mut faults = Diagnostics::new();
+    rules::load(&files, &site, &mut faults).unwrap_or_else(|| panic!("{faults}"))
+}
+
+fn envelope() -> Envelope {
+    let address = |text: &str| Address::parse(text, Charset::Ascii).expect("it is an address");
+    let recipient = |k: usize| Recipient { address: address(&format!("resident{k}@village.example")), reply_code: 250 };
+    Envelope { reverse_path: ReversePath::Address(address("clerk@council.example")), recipients: (0..17).map(recipient).collect() }
+}
+
+fn submission() -> Session {
+    Session { role: Role::Submission, listener: "submission".into(), login: Login::Known("clerk@council.example".into()), tls: true }
+}
+
+/// Always the same.
+fn now() -> jiff::Zoned {
+    jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC)
 }
 
 /// A session with one message to one recipient, a command at a time, both machines of a relay at work.

@@ -65,10 +65,7 @@ fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
         .build()
         .map_err(|e| DemoError::Machine("no threads", e))?;
     let stopped = runtime.block_on(async { watch_for_the_end() }).map_err(|e| DemoError::Machine("no signals", e))?;
-    let ports = Ports::choose().map_err(|e| DemoError::Machine("no port is free", e))?;
-    let (mailbox, events) = runtime.block_on(start_mailbox(&ports)).map_err(|e| DemoError::Machine("the mailbox", e))?;
-    let site = Site::write(&ports).map_err(|e| DemoError::Machine("the temporary folder", e))?;
-    let gate = Gate::start(&site.file())?;
+    let (ports, mailbox, events, _site, gate) = start(&runtime)?;
     account::welcome(out, &ports)?;
     let told = samples(out, &ports, &mailbox, &gate, &stopped)?;
     // What the samples brought has been told already.
@@ -79,6 +76,23 @@ fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
     }
     gate.stop();
     Ok(told)
+}
+
+/// Starts all. A port that was free a moment ago can be taken by now: then others are tried.
+fn start(runtime: &tokio::runtime::Runtime) -> Result<(Ports, Mailbox, Receiver<Event>, Site, Gate), DemoError> {
+    let mut attempts = 5;
+    loop {
+        attempts -= 1;
+        let ports = Ports::choose().map_err(|e| DemoError::Machine("no port is free", e))?;
+        let mailbox = runtime.block_on(start_mailbox(&ports)).map_err(|e| DemoError::Machine("the mailbox", e));
+        let site = Site::write(&ports).map_err(|e| DemoError::Machine("the temporary folder", e))?;
+        let gate = mailbox.and_then(|mailbox| Ok((mailbox, Gate::start(&site.file())?)));
+        match gate {
+            Ok(((mailbox, events), gate)) => return Ok((ports, mailbox, events, site, gate)),
+            Err(error) if attempts == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
 }
 
 async fn start_mailbox(ports: &Ports) -> io::Result<(Mailbox, Receiver<Event>)> {
