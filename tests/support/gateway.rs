@@ -48,7 +48,9 @@ impl Site {
     pub fn upstream(mut self, name: &str, address: SocketAddr, tls: &str, keys: &str) -> Site {
         self.upstreams += &format!("[upstream.{name}]\naddress = \"{address}\"\ntls = \"{tls}\"\n");
         if tls != "none" {
-            self.upstreams += "ca-file = \"tls/ca.pem\"\n";
+            if !keys.contains("ca-file") {
+                self.upstreams += "ca-file = \"tls/ca.pem\"\n";
+            }
             if !keys.contains("server-name") {
                 self.upstreams += &format!("server-name = \"{UPSTREAM}\"\n");
             }
