@@ -170,7 +170,7 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
         }
         Program::Smtplib => {
             command.arg("python3").arg(here.join("smtplib_client.py"));
-            command.args(["127.0.0.1", &port, front, &ca, mechanism, CLERK, secret, case.from, case.to, &lf]);
+            command.args(["127.0.0.1", &port, front, &ca, mechanism, CLERK, secret, case.from, case.to, &crlf]);
         }
         Program::Nodemailer => {
             command.arg("node").arg(here.join("nodemailer_client.mjs")).arg(cache());
