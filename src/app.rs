@@ -1,1 +1,256 @@
-//! Builds all from `Settings`, runs, drains.
+//! Builds all from `Settings`, runs, reloads, drains.
+//!
+//! One thread for each core, each with a runtime of its own: a session lives on the thread that accepted it, and shares with the
+//! others only the store's queue and a few counters. One more thread keeps the store's, the outbox's and the metrics' tasks.
+
+use std::net::TcpListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+
+use crate::config::{self, Diagnostics, Settings};
+use crate::gateway::{self, Shared, Site, Worker};
+use crate::observe::{self, Metrics};
+use crate::outbox::{self, Outbox};
+use crate::records::{self, Recorder};
+use crate::transport::{listen, tls};
+
+/// A gateway that runs.
+pub struct Running {
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    keeper: tokio::runtime::Runtime,
+    generation: AtomicU64,
+    drain: Duration,
+}
+
+/// Runs until SIGTERM or SIGINT; SIGHUP reloads.
+pub fn serve(path: PathBuf, settings: Settings) -> anyhow::Result<()> {
+    records::prepare(&records::Options::of(&settings)).context("the store could not be made")?;
+    let running = start(settings)?;
+    tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"));
+    running.keeper.block_on(signals(&running, &path))?;
+    running.stop();
+    tracing::info!(event = "stopped");
+    Ok(())
+}
+
+async fn signals(running: &Running, path: &Path) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => running.reload(path),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Binds every listener, opens the store and starts the threads. The store must be there already ([`records::prepare`]).
+pub fn start(settings: Settings) -> anyhow::Result<Running> {
+    let keeper = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("keeper").enable_all().build()?;
+    let guard = keeper.enter();
+    let metrics = Arc::new(Metrics::new(&settings));
+    let recorder = Recorder::start(&records::Options::of(&settings)).context("the record could not be opened")?;
+    let outbox = start_outbox(&settings)?;
+    let mut sockets = Vec::new();
+    for listener in &settings.listeners {
+        sockets.push(listen::bind(listener.bind).with_context(|| format!("listener {} cannot listen on {}", listener.name, listener.bind))?);
+    }
+    if let Some(address) = settings.metrics {
+        let listener = std::net::TcpListener::bind(address).with_context(|| format!("[metrics] cannot listen on {address}"))?;
+        listener.set_nonblocking(true)?;
+        let metrics = metrics.clone();
+        keeper.spawn(async move {
+            if let Ok(listener) = TcpListener::from_std(listener) {
+                let _ = observe::serve_on(listener, metrics).await;
+            }
+        });
+    }
+    let drain = settings.limits.drain;
+    let site = Site::new(settings, 1)?;
+    let shared = Arc::new(Shared::new(site, recorder, outbox, metrics.clone()));
+    let (stop, stopped) = watch::channel(false);
+    let mut workers = Vec::new();
+    for number in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+        let sockets = sockets.iter().map(StdListener::try_clone).collect::<Result<Vec<_>, _>>()?;
+        let mut seed = [0; 8];
+        aws_lc_rs::rand::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system gives no random octets"))?;
+        let (shared, stopped) = (shared.clone(), stopped.clone());
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        workers.push(thread.spawn(move || work(shared, sockets, u64::from_le_bytes(seed), stopped))?);
+    }
+    keeper.spawn(tidy(shared.clone()));
+    drop(guard);
+    metrics.health().set_stage(observe::Stage::Running);
+    Ok(Running { shared, metrics, stop, workers, keeper, generation: AtomicU64::new(1), drain })
+}
+
+fn start_outbox(settings: &Settings) -> anyhow::Result<Option<Outbox>> {
+    let Some(options) = outbox::Options::of(settings) else { return Ok(None) };
+    let tls = tls::client_config(&options.upstream).context("the outbox's upstream")?;
+    Ok(Some(Outbox::start(options, tls).context("the outbox could not be opened")?))
+}
+
+impl Running {
+    /// Reads the site file anew. What is faulty is refused, and the old stays.
+    pub fn reload(&self, path: &Path) {
+        let mut diagnostics = Diagnostics::new();
+        let loaded = config::load(path, &mut diagnostics);
+        let old = self.shared.site.load();
+        let refused = |why: String| {
+            self.metrics.reloads_refused.inc();
+            tracing::error!(event = "reload_refused", "the old rules stay: {why}");
+        };
+        let Some(settings) = loaded else { return refused(format!("\n{diagnostics}")) };
+        let same = settings.listeners.len() == old.settings.listeners.len()
+            && settings.listeners.iter().zip(&old.settings.listeners).all(|(a, b)| a.bind == b.bind && a.name == b.name);
+        if !same || settings.records.database != old.settings.records.database {
+            return refused("listeners' names and addresses, and the database, change only with a restart".into());
+        }
+        let options = outbox::Options::of(&settings).and_then(|o| tls::client_config(&o.upstream).ok().map(|tls| (o, tls)));
+        match Site::new(settings, self.generation.fetch_add(1, Ordering::Relaxed) + 1) {
+            Ok(site) => {
+                if let (Some(outbox), Some((options, tls))) = (&self.shared.outbox, options) {
+                    outbox.reload(options, tls);
+                }
+                self.shared.site.store(Arc::new(site));
+                self.metrics.reloads.inc();
+                tracing::info!(event = "reloaded");
+            }
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What was recorded so far is on the disk when this returns.
+    pub fn flush(&self) {
+        let _ = self.keeper.block_on(self.shared.recorder.flush());
+    }
+
+    /// Takes no new connection, lets messages that are on their way finish, and closes the store.
+    pub fn stop(self) {
+        self.metrics.health().set_stage(observe::Stage::Draining);
+        self.shared.drain();
+        let _ = self.stop.send(true);
+        let until = Instant::now() + self.drain + Duration::from_secs(5);
+        for worker in self.workers {
+            while !worker.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if worker.is_finished() {
+                let _ = worker.join();
+            }
+        }
+        if let Some(outbox) = &self.shared.outbox {
+            outbox.stop();
+        }
+        self.shared.recorder.stop();
+        self.keeper.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+/// Once a second: figures that others keep. Once a minute: forgets what no longer matters.
+async fn tidy(shared: Arc<Shared>) {
+    let mut seconds = 0u64;
+    let (mut written, mut lost) = (0, 0);
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        seconds += 1;
+        if seconds.is_multiple_of(60) {
+            shared.limits.tidy();
+        }
+        let metrics = &shared.metrics;
+        let records = shared.recorder.counters();
+        metrics.records_written.inc_by(records.written - written);
+        metrics.records_dropped.inc_by(records.lost - lost);
+        (written, lost) = (records.written, records.lost);
+        metrics.records_queued.set(i64::try_from(records.waiting).unwrap_or(i64::MAX));
+        metrics.memory.set(i64::try_from(shared.limits.memory()).unwrap_or(i64::MAX));
+        if let Some(outbox) = &shared.outbox {
+            metrics.notices_waiting.set(i64::try_from(outbox.counters().waiting).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// One thread's life.
+fn work(shared: Arc<Shared>, sockets: Vec<StdListener>, seed: u64, mut stopped: watch::Receiver<bool>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(event = "worker_failed", %error),
+    };
+    let worker = Rc::new(Worker::new(shared, seed));
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async move {
+        let closing = Rc::new(Notify::new());
+        for (index, socket) in sockets.into_iter().enumerate() {
+            match TcpListener::from_std(socket) {
+                Ok(listener) => drop(tokio::task::spawn_local(accept(worker.clone(), index, listener, closing.clone()))),
+                Err(error) => tracing::error!(event = "worker_failed", %error),
+            }
+        }
+        tokio::task::spawn_local(expire(worker.clone()));
+        let _ = stopped.wait_for(|stop| *stop).await;
+        closing.notify_waiters();
+        drain(&worker).await;
+    });
+}
+
+async fn accept(worker: Rc<Worker>, index: usize, listener: TcpListener, closing: Rc<Notify>) {
+    let closed = closing.notified();
+    tokio::pin!(closed);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = &mut closed => return,
+        };
+        match accepted {
+            Ok((tcp, from)) => {
+                let site = worker.shared.site.load_full();
+                tokio::task::spawn_local(gateway::serve(worker.clone(), site, index, tcp, from));
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: others will be given back.
+                tracing::warn!(event = "accept_failed", %error);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn expire(worker: Rc<Worker>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for connection in worker.pool.expire() {
+            tokio::task::spawn_local(connection.quit());
+        }
+    }
+}
+
+/// Tells every session, then waits until each has finished what it had begun.
+async fn drain(worker: &Worker) {
+    worker.wake_all();
+    let until = Instant::now() + worker.shared.site.load().settings.limits.drain;
+    while worker.sessions() > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for connection in worker.pool.clear() {
+        let _ = tokio::time::timeout(Duration::from_secs(1), connection.quit()).await;
+    }
+}

@@ -1,5 +1,148 @@
-//! The command line: thin.
+//! The command line: thin. It reads arguments, calls the room that does the work, prints what comes back, and says how it went
+//! by the exit code: 0 done, 1 not done, 2 not understood.
 
-pub fn run(_arguments: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub mod bench;
+pub mod check;
+pub mod explain;
+pub mod trace;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{self, Diagnostics, Settings};
+
+/// A mail gateway that holds a council's mail against the IT policy it adopted.
+#[derive(Debug, Parser)]
+#[command(name = "lychgate", version, arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// A whole council on this machine: gateway, mailbox and sample mail, and what happened to each message and why
+    Demo {
+        /// End after the sample messages instead of staying up
+        #[arg(long)]
+        once: bool,
+    },
+    /// Run the gateway. SIGHUP reloads rules and certificates, SIGTERM finishes what has begun and stops
+    Serve {
+        #[command(flatten)]
+        site: SiteFile,
+    },
+    /// Tell every fault of the site file and the rules at once. Changes nothing
+    Check {
+        #[command(flatten)]
+        site: SiteFile,
+    },
+    /// What would happen to messages, and why. Sends nothing, changes nothing
+    Explain(explain::Args),
+    /// Find a message in the record: did it arrive, what was done with it
+    Trace(trace::Args),
+    /// Measure a burst of mail through the gateway beside the same burst without it
+    Bench(bench::Args),
+    /// Every key that the site file may hold, with its meaning
+    Options,
+}
+
+#[derive(Debug, clap::Args)]
+struct SiteFile {
+    /// The site file. Otherwise $LYCHGATE_CONFIG, ./lychgate.toml or /etc/lychgate/lychgate.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Does what the arguments ask (the first is the program's name).
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let command = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments.command,
+        Err(told) => {
+            // Help and version are answers, not faults; a closed pipe is nobody's concern.
+            let _ = told.print();
+            return if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match command {
+        Command::Demo { once } => crate::demo::run(crate::demo::Options { once }),
+        Command::Serve { site } => serve(site.config.as_deref()),
+        Command::Check { site } => check::run(site.config.as_deref()),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Trace(arguments) => match load(arguments.config.as_deref()) {
+            Some(settings) => trace::run(&arguments, &settings),
+            None => ExitCode::FAILURE,
+        },
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Options => {
+            print(&config::reference::print());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(given: Option<&Path>) -> ExitCode {
+    let path = config::find(given);
+    let mut diagnostics = Diagnostics::new();
+    let settings = config::load(&path, &mut diagnostics);
+    if !diagnostics.is_empty() {
+        eprint!("{diagnostics}");
+    }
+    let Some(settings) = settings else {
+        eprintln!("lychgate: not started: {}", check::tally(&diagnostics));
+        return ExitCode::FAILURE;
+    };
+    crate::observe::init(settings.log);
+    match crate::app::serve(path, settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lychgate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The settings, for a command that only reads. Errors are told on standard error; warnings are `check`'s to tell.
+fn load(given: Option<&Path>) -> Option<Settings> {
+    let mut diagnostics = Diagnostics::new();
+    let settings = config::load(&config::find(given), &mut diagnostics);
+    if settings.is_none() {
+        eprint!("{diagnostics}");
+        eprintln!("lychgate: {}", check::tally(&diagnostics));
+    }
+    settings
+}
+
+/// Prints to standard output; whoever closed it does not want to read.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// `1 error`, `2 errors`.
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_done() {
+        let run = |words: &[&str]| format!("{:?}", run(std::iter::once("lychgate").chain(words.iter().copied()).map(OsString::from)));
+        assert_eq!(run(&["frobnicate"]), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(run(&["--version"]), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(run(&["check", "--config", "/nonexistent/lychgate.toml"]), format!("{:?}", ExitCode::FAILURE));
+    }
 }

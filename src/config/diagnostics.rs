@@ -67,6 +67,25 @@ impl Diagnostics {
         self.list.iter().any(|d| d.level == Level::Error)
     }
 
+    pub fn count_errors(&self) -> usize {
+        self.list.iter().filter(|d| d.level == Level::Error).count()
+    }
+
+    pub fn count_warnings(&self) -> usize {
+        self.list.len() - self.count_errors()
+    }
+
+    /// Puts the faults of each file in the order of their places; those of no place come first, and files keep their order.
+    pub fn sort(&mut self) {
+        let mut files: Vec<String> = Vec::new();
+        for (source, _) in self.list.iter().filter_map(|d| d.at.as_ref()) {
+            if !files.contains(&source.name) {
+                files.push(source.name.clone());
+            }
+        }
+        self.list.sort_by_key(|d| d.at.as_ref().map(|(source, span)| (files.iter().position(|f| *f == source.name), span.start)));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -79,7 +98,7 @@ impl Diagnostics {
         self.list.extend(other.list);
     }
 
-    /// Every fault as text with carets, in the order of files and places, without colour.
+    /// Every fault as text with carets, without colour.
     pub fn render(&self) -> String {
         let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor()).with_width(100);
         let mut out = String::new();

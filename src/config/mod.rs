@@ -1,8 +1,137 @@
 //! The operator's input: what a file may say (`options`), what the program runs on (`settings`), and every fault at once
 //! (`diagnostics`), each with its file, line and a word of help. `rules` turns rule files into a `policy::Policy`.
+//!
+//! It reads files and never writes one. A secret is read from a file of its own or from the environment, never from the site file.
 
 pub mod diagnostics;
+mod files;
+pub mod options;
+pub mod reference;
+mod resolve;
+pub mod rules;
 pub mod settings;
+pub mod spelling;
+pub mod syntax;
+mod table;
+pub mod units;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Level, Source};
 pub use settings::Settings;
+
+use crate::policy::Mode;
+
+/// Larger than any site file: what is larger is the wrong file.
+const LARGEST: u64 = 1 << 20;
+
+/// Where the site file is: the given path, else `$LYCHGATE_CONFIG`, else `./lychgate.toml`, else `/etc/lychgate/lychgate.toml`.
+pub fn find(given: Option<&Path>) -> PathBuf {
+    if let Some(path) = given {
+        return path.to_owned();
+    }
+    if let Some(path) = std::env::var_os("LYCHGATE_CONFIG").filter(|v| !v.is_empty()) {
+        return path.into();
+    }
+    let here = PathBuf::from("lychgate.toml");
+    let there = PathBuf::from("/etc/lychgate/lychgate.toml");
+    if !here.exists() && there.exists() { there } else { here }
+}
+
+/// Reads a site file and the rules it names. None where there is an error; all of them are in `diagnostics`, warnings too.
+pub fn load(path: &Path, diagnostics: &mut Diagnostics) -> Option<Settings> {
+    let text = read(path, diagnostics)?;
+    let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    load_text(&path.display().to_string(), text, base, diagnostics)
+}
+
+/// As [`load`], of a text that is called `name` in diagnostics; relative paths are relative to `base`.
+pub fn load_text(name: &str, text: String, base: &Path, diagnostics: &mut Diagnostics) -> Option<Settings> {
+    load_with(name, text, base, &|variable| std::env::var(variable).ok(), diagnostics)
+}
+
+/// As [`load_text`], with another environment.
+pub fn load_with(
+    name: &str,
+    text: String,
+    base: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Settings> {
+    let mut found = Diagnostics::new();
+    let source = Arc::new(Source { name: name.to_owned(), text });
+    let parsed = syntax::parse(&source, &mut found);
+    let options = options::read(&source, &parsed, &mut found);
+    let files = files::Files { source: &source, base, environment };
+    let compile = |council: &settings::Council, people: &settings::People, markings: &settings::Markings, d: &mut Diagnostics| {
+        let paths = rule_paths(&options, &files, d);
+        let listeners: Vec<_> = options
+            .listeners
+            .iter()
+            .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
+            .collect();
+        let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
+        let site = rules::Site { council, people, markings, mode, listeners: &listeners, source: Some(&source), tune: &options.rules.tune };
+        rules::load(&rules::find(&paths, d), &site, d)
+    };
+    let settings = resolve::settings(&options, &files, compile, &mut found);
+    found.sort();
+    let refused = found.has_errors();
+    diagnostics.extend(found);
+    settings.filter(|_| !refused)
+}
+
+/// The files and folders of `[rules] paths` that are there.
+fn rule_paths(options: &options::Options<'_>, files: &files::Files<'_>, diagnostics: &mut Diagnostics) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for path in &options.rules.paths {
+        let resolved = files.resolve(path.get_ref());
+        if resolved.exists() {
+            paths.push(resolved);
+        } else {
+            let message = format!("there is no file or folder {}", path.get_ref().display());
+            diagnostics.error(files.source, path.span(), message, "The path is relative to the site file.");
+        }
+    }
+    paths
+}
+
+fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<String> {
+    use std::io::Read as _;
+    let shown = path.display();
+    let bytes = std::fs::File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    let bytes = match bytes {
+        Ok(bytes) if bytes.len() as u64 > LARGEST => {
+            diagnostics.error_without_place(format!("{shown} is too large for a site file"), "Name the right file with --config.");
+            return None;
+        }
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            diagnostics.error_without_place(
+                format!("there is no site file {shown}"),
+                "Name it with --config FILE or LYCHGATE_CONFIG. Examples are in deploy/.",
+            );
+            return None;
+        }
+        Err(error) => {
+            diagnostics.error_without_place(format!("{shown} cannot be read: {error}"), "");
+            return None;
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
+            diagnostics.error_without_place(format!("{shown} is not UTF-8 text: see line {line}"), "Save it as UTF-8.");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,13 @@ pub struct Settings {
     pub outbox: Option<Outbox>,
     pub limits: Limits,
     pub metrics: Option<SocketAddr>,
+    /// The Clerk's web page.
+    pub console: Option<SocketAddr>,
     pub log: Log,
+    pub people: People,
+    pub markings: Markings,
+    /// The zone that hours and dates of rules are meant in.
+    pub time_zone: jiff::tz::TimeZone,
     /// The compiled rules.
     pub policy: Arc<Policy>,
     /// The name the gateway gives in greetings, EHLO and Received fields.
@@ -34,6 +40,40 @@ pub struct Council {
     pub domains: Vec<String>,
     pub clerk: Option<String>,
     pub chair: Option<String>,
+}
+
+/// Who is who, beside the Clerk and the Chair.
+#[derive(Clone, Default)]
+pub struct People {
+    pub councillors: Vec<Person>,
+    pub staff: Vec<Person>,
+}
+
+/// Shows nobody.
+impl std::fmt::Debug for People {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "People({} councillors, {} staff)", self.councillors.len(), self.staff.len())
+    }
+}
+
+/// Somebody with a council address.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Person {
+    /// In normal form.
+    pub address: String,
+    pub name: Option<String>,
+    /// Accounts of their own, in normal form.
+    pub own_accounts: Vec<String>,
+}
+
+/// The council's own ways of marking mail confidential.
+#[derive(Clone, Debug, Default)]
+pub struct Markings {
+    /// Ids of Microsoft labels, lower case.
+    pub labels: Vec<String>,
+    /// The council's own Microsoft tenant, lower case.
+    pub site_id: Option<String>,
+    pub header: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +151,12 @@ impl Network {
     /// IPv4 addresses mapped into IPv6 count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address.to_canonical(), address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(a)) => self.prefix == 0 || (u32::from(net) ^ u32::from(a)) >> (32 - u32::from(self.prefix.min(32))) == 0,
-            (IpAddr::V6(net), IpAddr::V6(a)) => self.prefix == 0 || (u128::from(net) ^ u128::from(a)) >> (128 - u32::from(self.prefix.min(128))) == 0,
+            (IpAddr::V4(net), IpAddr::V4(a)) => {
+                self.prefix == 0 || (u32::from(net) ^ u32::from(a)) >> (32 - u32::from(self.prefix.min(32))) == 0
+            }
+            (IpAddr::V6(net), IpAddr::V6(a)) => {
+                self.prefix == 0 || (u128::from(net) ^ u128::from(a)) >> (128 - u32::from(self.prefix.min(128))) == 0
+            }
             _ => false,
         }
     }
@@ -193,7 +237,18 @@ pub struct Outbox {
 /// Shows no password.
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbox").field("upstream", &self.upstream).field("from", &self.from).field("credential", &self.credential.is_some()).finish()
+        f.debug_struct("Outbox")
+            .field("upstream", &self.upstream)
+            .field("from", &self.from)
+            .field("credential", &self.credential.is_some())
+            .finish()
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        Retention { events: days(90), incidents: days(365), held: days(7), access: days(730) }
     }
 }
 
@@ -228,4 +283,27 @@ pub struct Limits {
 pub enum Log {
     Text,
     Json,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            message_size: 35_000_000,
+            recipients: 1_000,
+            memory: 256_000_000,
+            connections: 2_000,
+            connections_per_client: 50,
+            connection_rate: 600,
+            commands: 100_000,
+            errors: 20,
+            auth_failures: 10,
+            // RFC 5321 §4.5.3.2.7: a server waits at least five minutes.
+            command_timeout: Duration::from_secs(300),
+            data_timeout: Duration::from_secs(180),
+            message_timeout: Duration::from_secs(1_800),
+            drain: Duration::from_secs(30),
+            // RFC 5321 §6.3: normally at least 100.
+            hops: 100,
+        }
+    }
 }

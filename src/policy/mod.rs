@@ -1,15 +1,30 @@
 //! The council's policy as data, and one pure function that judges a message by it.
 //!
 //! `evaluate(&Policy, &Facts) -> Verdict`: every rule is judged, the strictest disposition wins, edits and notices add up, and
-//! each keeps the rule that asked for it. Nothing here does I/O, reads a clock or knows a file format.
+//! each keeps the rule that asked for it. Facts are three-valued: what had to come from outside and could not be had is unknown,
+//! and the rule says what then. Nothing here does I/O, reads a clock or knows a file format.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod case;
+pub mod condition;
+pub mod detect;
+pub mod evaluate;
+pub mod explain;
+pub mod facts;
+pub mod judge;
+pub mod pattern;
+pub mod people;
+pub mod reply;
+pub mod rule;
+pub mod say;
+pub mod truth;
 pub mod verdict;
 
 pub use case::{Case, Envelope, Login, Recipient, Role, Session};
-pub use verdict::{Disposition, Match, Mode, Notice, Person, RecordLevel, Verdict};
-
-/// The compiled rules of one council. (Placeholder until `rule` lands.)
-#[derive(Debug, Default)]
-pub struct Policy {}
+pub use evaluate::evaluate;
+pub use explain::{explain_all, explain_facts};
+pub use facts::Facts;
+pub use people::Class;
+pub use rule::{Clause, Policy, Reach, Rule};
+pub use truth::Truth;
+pub use verdict::{Disposition, FieldEdit, Match, Mode, Notice, Person, RecordLevel, Verdict};

@@ -9,11 +9,17 @@ use crate::message::EditPlan;
 pub enum Disposition {
     Deliver,
     /// Until custody exists, answered with 451.
-    Hold { text: String },
+    Hold {
+        text: String,
+    },
     /// 451 4.7.1 with this text.
-    Defer { text: String },
+    Defer {
+        text: String,
+    },
     /// 550 5.7.1 with this text.
-    Reject { text: String },
+    Reject {
+        text: String,
+    },
 }
 
 impl Disposition {

@@ -1,1 +1,72 @@
-//! records
+//! The monitoring record: what was decided about each message, sealed, for as long as the council's retention says.
+//!
+//! One row a message, written by one thread in groups ([`Recorder`]), sealed under keys of its class and period ([`sealing`],
+//! [`keyring`]), found again by keyed hashes ([`trace`]), purged on time ([`retention`]). Mail that is in the gateway's own care
+//! (notices, later held mail) has a store of its own ([`custody`]), fully synchronous.
+//!
+//! **Never here:** a body, matched text, a file name; a recipient's address that could be read out (they are hashes: a known
+//! address can be looked up, none can be listed); a credential. Without `[monitoring]` nothing but hourly counts is kept, and a
+//! message marked personal is only counted (SI 2018/356; the monitoring notice says the same).
+
+pub mod custody;
+pub mod entry;
+pub mod error;
+pub mod keyring;
+pub mod place;
+pub mod recorder;
+pub mod retention;
+pub mod row;
+pub mod sealing;
+mod store;
+mod tally;
+pub mod trace;
+
+pub use entry::{Classes, Entry, Outcome};
+pub use error::StoreError;
+pub use place::{Options, prepare};
+pub use recorder::{Counters, QueueFull, Recorder, Ticket};
+pub use retention::Receipt;
+pub use row::Row;
+pub use sealing::SiteKey;
+
+/// The kind of record a row is, which decides its retention and its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordClass {
+    /// Ordinary mail.
+    Events,
+    /// A rule with a clause acted or warned, or the message was not delivered.
+    Incidents,
+    /// Held mail.
+    Held,
+    /// Who looked at the record, and why.
+    Access,
+    /// The gateway's own mail, until it is delivered.
+    Custody,
+}
+
+impl RecordClass {
+    /// The number that stands for it in the store; never changed.
+    pub fn number(self) -> u8 {
+        match self {
+            RecordClass::Events => 1,
+            RecordClass::Incidents => 2,
+            RecordClass::Held => 3,
+            RecordClass::Access => 4,
+            RecordClass::Custody => 5,
+        }
+    }
+
+    /// The contract's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            RecordClass::Events => "events",
+            RecordClass::Incidents => "incidents",
+            RecordClass::Held => "held",
+            RecordClass::Access => "access",
+            RecordClass::Custody => "custody",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -26,6 +26,11 @@ impl Committed {
     pub fn into_reply(self) -> Reply {
         self.reply
     }
+
+    /// The same proof for the same message, should its client come again.
+    pub fn repeat(&self) -> Committed {
+        Committed { reply: self.reply.clone() }
+    }
 }
 
 /// What a reply answers.

@@ -259,42 +259,67 @@ fn normalise(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Writes `slices` to `out` with every line that begins with a dot given another (RFC 5321 §4.5.2), then the end of data.
-/// The slices are one stream: a line may begin in one and go on in the next.
-pub fn stuff(slices: &[&[u8]], mut out: impl FnMut(&[u8])) {
-    let mut line_start = true;
-    let mut after_cr = false;
-    for slice in slices {
-        let mut rest = *slice;
-        while let Some(&first) = rest.first() {
-            if line_start && first == b'.' {
-                out(b".");
-            }
-            if after_cr && first == b'\n' {
-                // CR ended the slice before: this LF completes the line.
-                out(b"\n");
-                rest = &rest[1..];
-                line_start = true;
-                after_cr = false;
-                continue;
-            }
-            after_cr = false;
-            match memmem::find(rest, b"\r\n.") {
-                Some(at) => {
-                    out(&rest[..at + 2]);
-                    rest = &rest[at + 2..];
-                    line_start = true;
-                }
+/// The pieces that go on the wire for `slices` (one stream: a line may begin in one and go on in the next): every line that begins
+/// with a dot is given another (RFC 5321 §4.5.2), and the end of data follows. Nothing is copied or gathered.
+pub struct Stuffed<'a, 's> {
+    slices: std::slice::Iter<'s, &'a [u8]>,
+    rest: &'a [u8],
+    place: OutPlace,
+    /// The dot before the rest has been given out.
+    dotted: bool,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OutPlace {
+    LineStart,
+    Cr,
+    Text,
+}
+
+impl<'a, 's> Stuffed<'a, 's> {
+    pub fn new(slices: &'s [&'a [u8]]) -> Stuffed<'a, 's> {
+        Stuffed { slices: slices.iter(), rest: &[], place: OutPlace::LineStart, dotted: false, ended: false }
+    }
+
+    fn take(&mut self, length: usize, place: OutPlace) -> Option<&'a [u8]> {
+        let (piece, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        self.place = place;
+        self.dotted = false;
+        Some(piece)
+    }
+}
+
+impl<'a> Iterator for Stuffed<'a, '_> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while self.rest.is_empty() {
+            match self.slices.next() {
+                Some(slice) => self.rest = slice,
+                None if self.ended => return None,
                 None => {
-                    out(rest);
-                    line_start = rest.ends_with(b"\r\n");
-                    after_cr = rest.ends_with(b"\r");
-                    rest = &[];
+                    self.ended = true;
+                    return Some(if self.place == OutPlace::LineStart { b".\r\n" } else { b"\r\n.\r\n" });
                 }
             }
         }
+        match (self.place, self.rest[0]) {
+            (OutPlace::LineStart, b'.') if !self.dotted => {
+                self.dotted = true;
+                Some(b".")
+            }
+            // CR ended the slice before: this LF completes the line.
+            (OutPlace::Cr, b'\n') => self.take(1, OutPlace::LineStart),
+            _ => match memmem::find(self.rest, b"\r\n.") {
+                Some(at) => self.take(at + 2, OutPlace::LineStart),
+                None if self.rest.ends_with(b"\r\n") => self.take(self.rest.len(), OutPlace::LineStart),
+                None if self.rest.ends_with(b"\r") => self.take(self.rest.len(), OutPlace::Cr),
+                None => self.take(self.rest.len(), OutPlace::Text),
+            },
+        }
     }
-    out(if line_start { b".\r\n" } else { b"\r\n.\r\n" });
 }
 
 /// Whether any line of `bytes` begins with a dot, so that it must be stuffed.
@@ -371,8 +396,7 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(message.len())).chain([0, message.len()]).collect();
             cuts.sort_unstable();
             let slices: Vec<&[u8]> = cuts.windows(2).map(|w| &message[w[0]..w[1]]).collect();
-            let mut wire = Vec::new();
-            stuff(&slices, |b| wire.extend_from_slice(b));
+            let wire = Stuffed::new(&slices).collect::<Vec<_>>().concat();
             let (finished, rest) = run(&wire, step, 10_000).expect("an end");
             prop_assert!(rest.is_empty());
             match finished {

@@ -1,0 +1,204 @@
+//! Pure benchmarks: no socket, no file, no clock within what is measured, so that instructions can be counted.
+//!
+//! `pure NAME ITERATIONS` does one of them that often and prints nothing; `benches/floor.py` runs it under callgrind with two
+//! iteration counts and takes the difference. `pure list` names them. Without arguments (`cargo bench`) each is timed.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lychgate::message::{EditPlan, RawMessage, Splice};
+use lychgate::smtp::client::Asked;
+use lychgate::smtp::data::{self, LineEnds};
+use lychgate::smtp::server::{Limits, Starttls, Ticket};
+use lychgate::smtp::{Answer, Ask, ClientSession, Extensions, Final, Input, Outputs, Reply, ServerConfig, ServerSession};
+
+/// One benchmark: sets up, and gives back what one iteration does.
+type Set = fn() -> Box<dyn FnMut()>;
+
+const ALL: &[(&str, Set)] = &[
+    ("session-single", session_single),
+    ("session-list", session_list),
+    ("stuffing", stuffing),
+    ("splice-untouched", splice_untouched),
+    ("splice-hide", splice_hide),
+];
+
+fn main() -> ExitCode {
+    // `cargo bench` adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => time_all(),
+        ["list"] => ALL.iter().for_each(|(name, _)| println!("{name}")),
+        [name, iterations] => {
+            let (Some((_, set)), Ok(iterations)) = (ALL.iter().find(|(n, _)| n == name), iterations.parse::<u64>()) else {
+                return usage();
+            };
+            let mut once = set();
+            (0..iterations).for_each(|_| once());
+        }
+        _ => return usage(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("pure [list | NAME ITERATIONS]");
+    ExitCode::FAILURE
+}
+
+fn time_all() {
+    for (name, set) in ALL {
+        let mut once = set();
+        let mut iterations = 1u64;
+        let nanoseconds = loop {
+            let start = Instant::now();
+            (0..iterations).for_each(|_| once());
+            let spent = start.elapsed();
+            if spent.as_millis() >= 200 {
+                break spent.as_nanos() as f64 / iterations as f64;
+            }
+            iterations *= 2;
+        };
+        println!("{name:<24} {nanoseconds:>12.1} ns each");
+    }
+}
+
+/// An agenda to seventeen residents, 10 KiB.
+fn agenda() -> RawMessage {
+    let mut text = String::from(
+        "Received: from laptop ([192.0.2.7]) by mail.example; Thu, 14 May 2026 10:11:12 +0100\r\nFrom: The Clerk <clerk@council.example>\r\nTo: ",
+    );
+    for k in 0..17 {
+        text.push_str(&format!("{}Resident {k} <resident{k}@village.example>", if k > 0 { ",\r\n " } else { "" }));
+    }
+    text.push_str("\r\nSubject: Agenda\r\nDate: Thu, 14 May 2026 10:11:12 +0100\r\nMessage-ID: <1.bench@council.example>\r\n\r\n");
+    while text.len() < 10_240 {
+        text.push_str("The council will consider the hedge, the drain and the footpath.\r\n");
+    }
+    RawMessage::new(text.into_bytes())
+}
+
+/// The common case: one Received field in front, nothing else.
+fn splice_untouched() -> Box<dyn FnMut()> {
+    let message = agenda();
+    Box::new(move || {
+        let mut plan = EditPlan::new();
+        plan.prefix(b"Received: from a by b with ESMTPA id 7F3K; Thu, 14 May 2026 10:11:12 +0100\r\n");
+        let splice = Splice::apply(black_box(&message), &plan);
+        black_box(splice.slices().iter().map(|s| s.len()).sum::<usize>());
+    })
+}
+
+/// To replaced, one Received field in front.
+fn splice_hide() -> Box<dyn FnMut()> {
+    let message = agenda();
+    let find = |what: &[u8]| memchr::memmem::find(message.as_bytes(), what).expect("the field stands in the message");
+    let to = find(b"\r\nTo:") + 2..find(b"\r\nSubject:") + 2;
+    Box::new(move || {
+        let mut plan = EditPlan::new();
+        plan.prefix(b"Received: from a by b with ESMTPA id 7F3K; Thu, 14 May 2026 10:11:12 +0100\r\n");
+        plan.edit(to.clone(), &b"To: undisclosed-recipients:;\r\n"[..]).expect("one edit overlaps no other");
+        let splice = Splice::apply(black_box(&message), &plan);
+        black_box(splice.slices().iter().map(|s| s.len()).sum::<usize>());
+    })
+}
+
+/// A session with one message to one recipient, a command at a time, both machines of a relay at work.
+fn session_single() -> Box<dyn FnMut()> {
+    let mut script: Vec<Vec<u8>> =
+        ["EHLO laptop.example", "MAIL FROM:<clerk@council.example>", "RCPT TO:<resident@village.example>", "DATA"]
+            .iter()
+            .map(|line| format!("{line}\r\n").into_bytes())
+            .collect();
+    script.push([agenda().as_bytes(), b".\r\n"].concat());
+    script.push(b"QUIT\r\n".to_vec());
+    session(script)
+}
+
+/// A message to 100 recipients, the envelope in one packet (RFC 2920).
+fn session_list() -> Box<dyn FnMut()> {
+    let mut envelope = String::from("MAIL FROM:<clerk@council.example>\r\n");
+    for k in 0..100 {
+        envelope.push_str(&format!("RCPT TO:<resident{k}@village.example>\r\n"));
+    }
+    envelope.push_str("DATA\r\n");
+    session(vec![
+        b"EHLO laptop.example\r\n".to_vec(),
+        envelope.into_bytes(),
+        [agenda().as_bytes(), b".\r\n"].concat(),
+        b"QUIT\r\n".to_vec(),
+    ])
+}
+
+fn session(script: Vec<Vec<u8>>) -> Box<dyn FnMut()> {
+    let limits = Limits { message: 35_000_000, recipients: 1000, commands: 1000, errors: 10 };
+    let config = Arc::new(ServerConfig {
+        hostname: "gateway.example".into(),
+        starttls: Starttls::No,
+        auth: false,
+        line_ends: LineEnds::Refuse,
+        limits,
+    });
+    Box::new(move || {
+        let mut out = Outputs::default();
+        let mut server = ServerSession::new(config.clone(), false, &mut out);
+        let mut upstream = ClientSession::new();
+        upstream.receive(b"220 upstream.example\r\n");
+        assert!(upstream.next_reply().is_ok());
+        for said in &script {
+            server = server.handle(Input::Bytes(said), &mut out);
+            while !out.asks.is_empty() {
+                for (ticket, ask) in std::mem::take(&mut out.asks) {
+                    server = answer(server, &mut upstream, ticket, ask, &mut out);
+                }
+            }
+            black_box(&out.send);
+            out.send.clear();
+        }
+        assert!(out.close, "the script ends with QUIT");
+    })
+}
+
+/// What a relay does with each question: asks the upstream, and passes on its words.
+fn answer(server: ServerSession, upstream: &mut ClientSession, ticket: Ticket, ask: Ask, out: &mut Outputs) -> ServerSession {
+    let answer = match ask {
+        Ask::Hello { .. } => Answer::Offer(Extensions::own(35_000_000)),
+        Ask::Mail(mail) => {
+            black_box(mail);
+            Answer::Reply(relayed(upstream, Asked::Mail))
+        }
+        Ask::Rcpt(rcpt) => {
+            black_box(rcpt);
+            Answer::Reply(relayed(upstream, Asked::Rcpt))
+        }
+        Ask::Message(received) => {
+            black_box(received);
+            match ClientSession::conclude(relayed(upstream, Asked::Final)) {
+                Final::Committed(committed) => Answer::Committed(committed),
+                Final::Refused(reply) => Answer::Reply(reply),
+            }
+        }
+        Ask::Reset | Ask::Login(_) | Ask::AuthBegin { .. } | Ask::AuthLine(_) => return server,
+    };
+    server.handle(Input::Decided(ticket, answer), out)
+}
+
+fn relayed(upstream: &mut ClientSession, asked: Asked) -> Reply {
+    upstream.asked(asked);
+    upstream.receive(b"250 2.1.5 Ok\r\n");
+    let (_, reply) = upstream.next_reply().expect("the reply is well formed").expect("the reply is whole");
+    reply
+}
+
+/// 10 KiB on its way upstream.
+fn stuffing() -> Box<dyn FnMut()> {
+    let message = agenda();
+    let mut wire = Vec::with_capacity(16_384);
+    Box::new(move || {
+        wire.clear();
+        data::Stuffed::new(&[black_box(message.as_bytes())]).for_each(|octets| wire.extend_from_slice(octets));
+        black_box(&wire);
+    })
+}

@@ -1,0 +1,59 @@
+//! `lychgate check`: every fault of the site file and the rules at once, and one line that sums up. Creates nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::counted;
+use crate::config::{self, Diagnostics, Settings};
+use crate::policy::Mode;
+
+/// Exit 0 if the gateway would start, 1 if not.
+pub fn run(given: Option<&Path>) -> ExitCode {
+    let (report, good) = report(&config::find(given));
+    super::print(&report);
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What `check` prints of a site file, and whether it is good.
+pub fn report(path: &Path) -> (String, bool) {
+    let mut diagnostics = Diagnostics::new();
+    let settings = config::load(path, &mut diagnostics);
+    let mut out = diagnostics.render();
+    match &settings {
+        None => out.push_str(&format!("{}\n", tally(&diagnostics))),
+        Some(settings) => {
+            let warned = match diagnostics.count_warnings() {
+                0 => String::new(),
+                n => format!(", with {}", counted(n, "warning")),
+            };
+            out.push_str(&format!(
+                "The site file and {} are good{warned}: {}.\n",
+                counted(settings.policy.rules().len(), "rule"),
+                summary(settings)
+            ));
+        }
+    }
+    (out, settings.is_some())
+}
+
+/// `3 errors, 1 warning`.
+pub fn tally(diagnostics: &Diagnostics) -> String {
+    let errors = counted(diagnostics.count_errors(), "error");
+    match diagnostics.count_warnings() {
+        0 => errors,
+        n => format!("{errors}, {}", counted(n, "warning")),
+    }
+}
+
+fn summary(settings: &Settings) -> String {
+    let mut parts =
+        vec![settings.council.name.clone(), counted(settings.listeners.len(), "listener"), counted(settings.upstreams.len(), "upstream")];
+    for (mode, words) in [(Mode::Enforce, "enforcing"), (Mode::Warn, "warning"), (Mode::Observe, "observing"), (Mode::Off, "off")] {
+        let n = settings.policy.rules().iter().filter(|r| r.mode == mode).count();
+        if n > 0 {
+            parts.push(format!("{n} {words}"));
+        }
+    }
+    parts.push(if settings.monitoring.is_some() { "each message recorded".into() } else { "hourly counts only".into() });
+    parts.join(", ")
+}

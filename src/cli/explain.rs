@@ -1,0 +1,237 @@
+//! `lychgate explain`: what would happen to messages and why, by the same pure judge that judges in earnest.
+//!
+//! No network, no store, nothing is written: a fact that would have to come from outside is unknown. Unlike the log, it shows
+//! addresses and rule texts: whoever runs it holds the message in hand.
+
+mod show;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::config::settings::Listener;
+use crate::message::{RawMessage, View};
+use crate::policy::verdict::FactSummary;
+use crate::policy::{self, Case, Envelope, Facts, Login, Recipient, Role, Session, Verdict};
+use crate::smtp::address::Charset;
+use crate::smtp::{Address, Reply, ReversePath, wording};
+
+/// Stands where a real refusal has its own reference.
+const REFERENCE: &str = "LG-XXXX";
+
+/// What was asked on the command line.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// The site file. Otherwise $LYCHGATE_CONFIG, ./lychgate.toml or /etc/lychgate/lychgate.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The listener that it would come through; otherwise the first
+    #[arg(long, value_name = "NAME")]
+    pub listener: Option<String>,
+    /// The envelope's sender; otherwise the From of the message. "" or "<>" for none
+    #[arg(long, value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
+    /// A recipient of the envelope, as often as needed; otherwise those in To, Cc and Bcc
+    #[arg(long, value_name = "ADDRESS")]
+    pub rcpt_to: Vec<String>,
+    /// The account that logged in (submission); otherwise the envelope's sender. "" for none
+    #[arg(long, value_name = "ACCOUNT")]
+    pub login: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Also the rules that did not match, and why not
+    #[arg(long)]
+    pub all: bool,
+    /// Messages as files (.eml); - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Why a message could not be explained.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0}")]
+    Read(#[from] std::io::Error),
+    #[error("\"{0}\" is not a mail address: {1}")]
+    Address(String, crate::smtp::address::AddressError),
+}
+
+/// One message explained.
+struct Explained {
+    file: String,
+    envelope: Envelope,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// The gateway takes no such message, whatever the rules say.
+    Refused(Reply),
+    Judged(Box<Judged>),
+}
+
+struct Judged {
+    verdict: Verdict,
+    facts: FactSummary,
+    /// With `--all`: the rules that did not match, and why not.
+    unmatched: Vec<(Arc<str>, String)>,
+}
+
+/// Exit 0 whatever the verdicts; 1 if the site file has errors or a message could not be read.
+pub fn run(args: &Args) -> ExitCode {
+    let Some(settings) = super::load(args.config.as_deref()) else { return ExitCode::FAILURE };
+    let Some(listener) = listener(args, &settings) else { return ExitCode::FAILURE };
+    let mut code = ExitCode::SUCCESS;
+    for file in &args.files {
+        match explain(args, &settings, listener, file) {
+            Ok(explained) if args.json => super::print(&format!("{}\n", show::json(&explained))),
+            Ok(explained) => super::print(&show::text(&explained, &settings, listener)),
+            Err(fault) => {
+                eprintln!("lychgate explain: {}: {fault}", file.display());
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+fn listener<'s>(args: &Args, settings: &'s Settings) -> Option<&'s Listener> {
+    let found = match &args.listener {
+        None => settings.listeners.first(),
+        Some(name) => settings.listeners.iter().find(|l| *l.name == **name),
+    };
+    if found.is_none() {
+        let names = settings.listeners.iter().map(|l| &*l.name).collect::<Vec<_>>().join(", ");
+        eprintln!("lychgate explain: there is no listener `{}`: there is {names}", args.listener.as_deref().unwrap_or_default());
+    }
+    found
+}
+
+fn explain(args: &Args, settings: &Settings, listener: &Listener, file: &Path) -> Result<Explained, Fault> {
+    let bytes = read(file, settings.limits.message_size)?;
+    let file = file.display().to_string();
+    let received = receive(&bytes, listener, settings);
+    drop(bytes);
+    // The envelope is read from the message also where it is refused, to say whom it was for.
+    let (message, refused) = match received {
+        Ok(bytes) => (RawMessage::new(bytes), None),
+        Err(reply) => (RawMessage::new(Vec::new()), Some(reply)),
+    };
+    let envelope = envelope(args, &message)?;
+    if let Some(reply) = refused {
+        return Ok(Explained { file, envelope, outcome: Outcome::Refused(reply) });
+    }
+    let session = session(args, listener, &envelope);
+    let now = jiff::Timestamp::now().to_zoned(settings.time_zone.clone());
+    let case = Case { message: &message, envelope: &envelope, session: &session, now };
+    let facts = Facts::new(&case, &settings.policy);
+    let verdict = policy::evaluate(&settings.policy, &facts);
+    let unmatched = if args.all { policy::explain_all(&settings.policy, &facts) } else { Vec::new() };
+    let summary = policy::explain_facts(&facts);
+    drop(facts);
+    Ok(Explained { file, envelope, outcome: Outcome::Judged(Box::new(Judged { verdict, facts: summary, unmatched })) })
+}
+
+/// At most a little more than the gateway would take, so that too much can be told from enough.
+fn read(file: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // LF becomes CRLF, never the other way: what is over the limit here is over it on the wire.
+    let most = limit.saturating_add(1 << 16);
+    if file == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// The message as it would come over the wire: LF counts as CRLF, an mbox From line is skipped, a last line without an end
+/// gets one. What the gateway would refuse unseen is refused with its words.
+fn receive(bytes: &[u8], listener: &Listener, settings: &Settings) -> Result<Vec<u8>, Reply> {
+    let bytes = match bytes.strip_prefix(b"From ") {
+        Some(rest) => memchr::memchr(b'\n', rest).map_or(&rest[rest.len()..], |end| &rest[end + 1..]),
+        None => bytes,
+    };
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 2);
+    let mut from = 0;
+    for at in memchr::memchr3_iter(b'\r', b'\n', 0, bytes) {
+        // The LF of a CRLF was taken with its CR.
+        if at < from {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..at]);
+        match bytes[at] {
+            0 => return Err(wording::CONTENT_NUL),
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => {
+                out.extend_from_slice(b"\r\n");
+                from = at + 2;
+            }
+            b'\r' if !listener.normalise_line_ends => return Err(wording::CONTENT_BARE_LINE_END),
+            _ => {
+                out.extend_from_slice(b"\r\n");
+                from = at + 1;
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+    if !out.is_empty() && !out.ends_with(b"\r\n") {
+        out.extend_from_slice(b"\r\n");
+    }
+    if out.len() as u64 > settings.limits.message_size {
+        return Err(wording::TOO_LARGE);
+    }
+    Ok(out)
+}
+
+fn envelope(args: &Args, message: &RawMessage) -> Result<Envelope, Fault> {
+    let view = View::new(message.as_bytes());
+    let reverse_path = match args.mail_from.as_deref() {
+        Some("" | "<>") => ReversePath::Null,
+        Some(text) => ReversePath::Address(address(text)?),
+        None => named_in(&view, &["From"]).into_iter().next().map_or(ReversePath::Null, ReversePath::Address),
+    };
+    let recipients = match args.rcpt_to.as_slice() {
+        [] => named_in(&view, &["To", "Cc", "Bcc"]),
+        given => given.iter().map(|text| address(text)).collect::<Result<_, _>>()?,
+    };
+    Ok(Envelope { reverse_path, recipients: recipients.into_iter().map(|address| Recipient { address, reply_code: 250 }).collect() })
+}
+
+fn address(text: &str) -> Result<Address, Fault> {
+    let bare = text.trim().strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text.trim());
+    Address::parse(bare, Charset::Utf8).map_err(|why| Fault::Address(text.to_owned(), why))
+}
+
+/// The addresses in fields of these names, each once. What is no address cannot be a recipient.
+fn named_in(view: &View<'_>, names: &[&str]) -> Vec<Address> {
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Vec::new();
+    for name in names {
+        for field in view.named(name) {
+            for entry in view.addresses(field) {
+                for mailbox in entry.mailboxes() {
+                    if let Ok(address) = Address::parse(&format!("{}@{}", mailbox.local, mailbox.domain), Charset::Utf8)
+                        && seen.insert(address.normal())
+                    {
+                        out.push(address);
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+fn session(args: &Args, listener: &Listener, envelope: &Envelope) -> Session {
+    let login = match (listener.role, args.login.as_deref()) {
+        (Role::Submission, None) => envelope.reverse_path.address().map_or(Login::Hidden, |a| Login::Known(a.as_str().to_owned())),
+        (Role::Submission, Some("")) | (Role::Connector | Role::Mx, _) => Login::None,
+        (Role::Submission, Some(account)) => Login::Known(account.to_owned()),
+    };
+    Session { role: listener.role, listener: listener.name.clone(), login, tls: true }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,505 @@
+//! What the site file may say: every value as it was written, with its place. Meaning is given to it in [`super::resolve`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::diagnostics::{Diagnostics, Source};
+use super::settings::{Database, ListenerTls, Log, Network, UpstreamTls};
+use super::syntax;
+use super::table::Table;
+use super::units::{self, Fault};
+use crate::policy::{Mode, Role};
+use crate::smtp::address::{Address, Charset};
+
+type Said<T> = Option<Spanned<T>>;
+/// A place in the file, for what is missing there.
+pub type Span = std::ops::Range<usize>;
+
+/// The whole file.
+pub struct Options<'a> {
+    pub council: Council,
+    pub rules: Rules<'a>,
+    pub listeners: Vec<Listener>,
+    pub upstreams: Vec<Upstream>,
+    pub tls: Option<Tls>,
+    pub monitoring: Option<Monitoring>,
+    pub records: Records,
+    pub outbox: Option<Outbox>,
+    pub limits: Limits,
+    pub console: Said<SocketAddr>,
+    pub metrics: Option<Metrics>,
+    pub log: Said<Log>,
+    pub people: People,
+    pub markings: Markings,
+    /// The file has faults of syntax, which may hide what seems to be missing.
+    pub broken: bool,
+}
+
+#[derive(Default)]
+pub struct Council {
+    pub name: Said<String>,
+    pub domains: Vec<Spanned<String>>,
+    pub clerk: Said<Address>,
+    pub chair: Said<Address>,
+    pub hostname: Said<String>,
+    pub time_zone: Said<String>,
+}
+
+/// `[rules]`; what is under `tune` is for the reader of rules.
+#[derive(Default)]
+pub struct Rules<'a> {
+    pub paths: Vec<Spanned<PathBuf>>,
+    pub mode: Said<Mode>,
+    pub tune: Vec<(Spanned<String>, &'a DeTable<'a>)>,
+}
+
+pub struct Listener {
+    pub span: Span,
+    pub name: Said<String>,
+    pub role: Said<Role>,
+    pub bind: Said<SocketAddr>,
+    pub tls: Said<ListenerTls>,
+    pub upstream: Said<String>,
+    pub trust: Option<Trust>,
+    pub normalise_line_ends: Said<bool>,
+    pub stamp: Option<Stamp>,
+    pub received_client_address: Said<bool>,
+}
+
+pub struct Trust {
+    pub span: Span,
+    pub networks: Vec<Spanned<Network>>,
+    pub client_certificates: Vec<Spanned<String>>,
+    pub client_ca_file: Said<PathBuf>,
+    pub header_file: Said<PathBuf>,
+}
+
+pub struct Stamp {
+    pub span: Span,
+    pub field: Said<String>,
+    pub key_file: Said<PathBuf>,
+}
+
+pub struct Upstream {
+    pub name: Spanned<String>,
+    /// Host and port.
+    pub address: Said<(String, u16)>,
+    pub tls: Said<UpstreamTls>,
+    pub ca_file: Said<PathBuf>,
+    pub server_name: Said<String>,
+    pub keep: Said<u64>,
+}
+
+pub struct Tls {
+    pub certificate_file: Said<PathBuf>,
+    pub key_file: Said<PathBuf>,
+}
+
+pub struct Monitoring {
+    pub purposes: Option<Vec<Spanned<String>>>,
+    pub notice_version: Said<String>,
+    pub notice_date: Said<jiff::civil::Date>,
+    pub impact_assessment: Said<String>,
+    pub mandatory: Said<bool>,
+    pub subject: Said<bool>,
+}
+
+#[derive(Default)]
+pub struct Records {
+    pub span: Span,
+    pub database: Said<Database>,
+    pub key_file: Said<PathBuf>,
+    pub queue: Said<u64>,
+    pub events: Said<Duration>,
+    pub incidents: Said<Duration>,
+    pub held: Said<Duration>,
+    pub access: Said<Duration>,
+}
+
+pub struct Outbox {
+    pub span: Span,
+    pub upstream: Said<String>,
+    pub from: Said<Address>,
+    pub username: Said<String>,
+    pub password_file: Said<PathBuf>,
+}
+
+#[derive(Default)]
+pub struct Limits {
+    pub message_size: Said<u64>,
+    pub recipients: Said<u64>,
+    pub memory: Said<u64>,
+    pub connections: Said<u64>,
+    pub connections_per_client: Said<u64>,
+    pub connection_rate: Said<u64>,
+    pub commands: Said<u64>,
+    pub errors: Said<u64>,
+    pub auth_failures: Said<u64>,
+    pub command_timeout: Said<Duration>,
+    pub data_timeout: Said<Duration>,
+    pub message_timeout: Said<Duration>,
+    pub drain: Said<Duration>,
+    pub hops: Said<u64>,
+}
+
+pub struct Metrics {
+    pub bind: Said<SocketAddr>,
+    pub beyond_loopback: Said<bool>,
+}
+
+#[derive(Default)]
+pub struct People {
+    /// Name, where one is given, and address.
+    pub councillors: Vec<Spanned<(Option<String>, Address)>>,
+    pub staff: Vec<Spanned<(Option<String>, Address)>>,
+    /// A council address, and accounts of the same person's own.
+    pub own_accounts: Vec<(Spanned<String>, Vec<Spanned<Address>>)>,
+}
+
+#[derive(Default)]
+pub struct Markings {
+    pub labels: Vec<Spanned<String>>,
+    pub site_id: Said<String>,
+    pub header: Said<String>,
+}
+
+/// Reads the file's text; every fault of form is told.
+pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut Diagnostics) -> Options<'a> {
+    let root = Table::root(source, parsed.root.get_ref(), &parsed.faults, d);
+    let council = root.table("council", "council", d);
+    root.require("council", council.as_ref(), "[council], with the council's name and domains.", d);
+    let listeners: Vec<_> = root.tables("listener", "listener", d).iter().map(|t| Listener::read(t, d)).collect();
+    root.require("listener", listeners.first(), "[[listener]], with its name, role, bind and upstream.", d);
+    let upstreams: Vec<_> = root.named("upstream", "upstream", d).into_iter().map(|(name, t)| Upstream::read(name, &t, d)).collect();
+    root.require("upstream", upstreams.first(), "[upstream.provider], with the address of the mail provider.", d);
+    Options {
+        council: council.map(|t| Council::read(&t, d)).unwrap_or_default(),
+        rules: root.table("rules", "rules", d).map(|t| Rules::read(&t, d)).unwrap_or_default(),
+        listeners,
+        upstreams,
+        tls: root.table("tls", "tls", d).map(|t| Tls::read(&t, d)),
+        monitoring: root.table("monitoring", "monitoring", d).map(|t| Monitoring::read(&t, d)),
+        records: root.table("records", "records", d).map(|t| Records::read(&t, d)).unwrap_or_default(),
+        outbox: root.table("outbox", "outbox", d).map(|t| Outbox::read(&t, d)),
+        limits: root.table("limits", "limits", d).map(|t| Limits::read(&t, d)).unwrap_or_default(),
+        console: root.table("console", "console", d).and_then(|t| required_bind(&t, "\"127.0.0.1:8025\"", d)),
+        metrics: root
+            .table("metrics", "metrics", d)
+            .map(|t| Metrics { bind: required_bind(&t, "\"127.0.0.1:9125\"", d), beyond_loopback: t.boolean("beyond-loopback", d) }),
+        log: root.table("log", "log", d).and_then(|t| t.choice("format", &[("text", Log::Text), ("json", Log::Json)], d)),
+        people: root.table("people", "people", d).map(|t| People::read(&t, d)).unwrap_or_default(),
+        markings: root.table("markings", "markings", d).map(|t| Markings::read(&t, d)).unwrap_or_default(),
+        broken: !parsed.faults.is_empty(),
+    }
+}
+
+fn required_bind(t: &Table<'_>, example: &str, d: &mut Diagnostics) -> Said<SocketAddr> {
+    let bind = t.parsed("bind", units::socket, d);
+    t.require("bind", bind, &format!("bind = {example}"), d)
+}
+
+impl Council {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Council {
+        let name = t.text("name", d);
+        let domains = t.list("domains", domain, d);
+        Council {
+            name: t.require("name", name, "name = \"Wragby Parish Council\"", d),
+            domains: t.require("domains", domains, "domains = [\"wragbyparishcouncil.gov.uk\"]", d).unwrap_or_default(),
+            clerk: t.parsed("clerk", address, d),
+            chair: t.parsed("chair", address, d),
+            hostname: t.parsed("hostname", host_name, d),
+            time_zone: t.text("time-zone", d),
+        }
+    }
+}
+
+impl<'a> Rules<'a> {
+    fn read(t: &Table<'a>, d: &mut Diagnostics) -> Rules<'a> {
+        Rules {
+            paths: t.list("paths", |text| Ok(PathBuf::from(text)), d).unwrap_or_default(),
+            mode: t.choice("mode", &[("off", Mode::Off), ("observe", Mode::Observe), ("warn", Mode::Warn), ("enforce", Mode::Enforce)], d),
+            tune: t.raw("tune", d),
+        }
+    }
+}
+
+impl Listener {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Listener {
+        let name = t.parsed("name", listener_name, d);
+        let role = t.choice("role", &[("submission", Role::Submission), ("connector", Role::Connector), ("mx", Role::Mx)], d);
+        let bind = t.parsed("bind", units::socket, d);
+        let tls = [
+            ("none", ListenerTls::None),
+            ("starttls", ListenerTls::Starttls),
+            ("starttls-required", ListenerTls::StarttlsRequired),
+            ("implicit", ListenerTls::Implicit),
+        ];
+        Listener {
+            span: t.span(),
+            name: t.require("name", name, "name = \"submission\"", d),
+            role: t.require("role", role, "role = \"submission\", \"connector\" or \"mx\"", d),
+            bind: t.require("bind", bind, "bind = \"127.0.0.1:2525\"", d),
+            tls: t.choice("tls", &tls, d),
+            upstream: t.text("upstream", d),
+            trust: t.table("trust", "listener.trust", d).map(|t| Trust {
+                span: t.span(),
+                networks: t.list("networks", units::network, d).unwrap_or_default(),
+                client_certificates: t.list("client-certificates", certificate_name, d).unwrap_or_default(),
+                client_ca_file: t.path("client-ca-file", d),
+                header_file: t.path("header-file", d),
+            }),
+            normalise_line_ends: t.boolean("normalise-line-ends", d),
+            stamp: t.table("stamp", "listener.stamp", d).map(|t| Stamp {
+                span: t.span(),
+                field: t.parsed("field", field_name, d),
+                key_file: t.path("key-file", d),
+            }),
+            received_client_address: t.boolean("received-client-address", d),
+        }
+    }
+}
+
+impl Upstream {
+    fn read(name: Spanned<String>, t: &Table<'_>, d: &mut Diagnostics) -> Upstream {
+        let address = t.parsed("address", units::host_port, d);
+        let tls = [
+            ("none", UpstreamTls::None),
+            ("opportunistic", UpstreamTls::Opportunistic),
+            ("starttls", UpstreamTls::Starttls),
+            ("implicit", UpstreamTls::Implicit),
+        ];
+        Upstream {
+            name,
+            address: t.require("address", address, "address = \"smtp.provider.example:587\"", d),
+            tls: t.choice("tls", &tls, d),
+            ca_file: t.path("ca-file", d),
+            server_name: t.parsed("server-name", host_name, d),
+            keep: t.number("keep", 0..=1_000, d),
+        }
+    }
+}
+
+impl Tls {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Tls {
+        let (certificate, key) = (t.path("certificate-file", d), t.path("key-file", d));
+        Tls {
+            certificate_file: t.require("certificate-file", certificate, "certificate-file = \"certs/gateway.pem\"", d),
+            key_file: t.require("key-file", key, "key-file = \"certs/gateway.key\"", d),
+        }
+    }
+}
+
+impl Monitoring {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Monitoring {
+        let purposes = t.list("purposes", purpose, d);
+        let (version, date, assessment) = (t.text("notice-version", d), t.date("notice-date", d), t.text("impact-assessment", d));
+        Monitoring {
+            purposes: t.require("purposes", purposes, "purposes = [\"effective-operation\"]", d),
+            notice_version: t.require("notice-version", version, "notice-version = \"2026-05\"", d),
+            notice_date: t.require("notice-date", date, "notice-date = 2026-05-14", d),
+            impact_assessment: t.require("impact-assessment", assessment, "impact-assessment = \"Minute 2026/41\"", d),
+            mandatory: t.boolean("mandatory", d),
+            subject: t.boolean("subject", d),
+        }
+    }
+}
+
+impl Records {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Records {
+        let retention = t.table("retention", "records.retention", d);
+        let mut kept = |key| retention.as_ref().and_then(|t| t.parsed(key, period, d));
+        let (events, incidents, held, access) = (kept("events"), kept("incidents"), kept("held"), kept("access"));
+        Records {
+            span: t.span(),
+            database: t.parsed("database", database, d),
+            key_file: t.path("key-file", d),
+            queue: t.number("queue", 1..=10_000_000, d),
+            events,
+            incidents,
+            held,
+            access,
+        }
+    }
+}
+
+impl Outbox {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Outbox {
+        Outbox {
+            span: t.span(),
+            upstream: t.text("upstream", d),
+            from: t.parsed("from", address, d),
+            username: t.text("username", d),
+            password_file: t.path("password-file", d),
+        }
+    }
+}
+
+impl Limits {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Limits {
+        Limits {
+            message_size: t.size("message-size", d),
+            recipients: t.number("recipients", 1..=1_000_000, d),
+            memory: t.size("memory", d),
+            connections: t.number("connections", 1..=1_000_000, d),
+            connections_per_client: t.number("connections-per-client", 1..=1_000_000, d),
+            connection_rate: t.number("connection-rate", 1..=1_000_000_000, d),
+            commands: t.number("commands", 10..=u64::from(u32::MAX), d),
+            errors: t.number("errors", 1..=u64::from(u32::MAX), d),
+            auth_failures: t.number("auth-failures", 1..=u64::from(u32::MAX), d),
+            command_timeout: t.parsed("command-timeout", period, d),
+            data_timeout: t.parsed("data-timeout", period, d),
+            message_timeout: t.parsed("message-timeout", period, d),
+            drain: t.duration("drain", d),
+            hops: t.number("hops", 5..=10_000, d),
+        }
+    }
+}
+
+impl People {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> People {
+        let own = t.table("own-accounts", "people.own-accounts", d);
+        People {
+            councillors: t.list("councillors", named_address, d).unwrap_or_default(),
+            staff: t.list("staff", named_address, d).unwrap_or_default(),
+            own_accounts: own
+                .map(|t| t.names().map(|name| (name.clone(), t.list(name.get_ref(), address, d).unwrap_or_default())).collect())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Markings {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Markings {
+        Markings {
+            labels: t.list("labels", guid, d).unwrap_or_default(),
+            site_id: t.parsed("site-id", guid, d),
+            header: t.parsed("header", field_name, d),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Address, Fault> {
+    Address::parse(text, Charset::Utf8).map_err(|why| {
+        Fault::new(
+            format!("\"{text}\" is not a mail address: {why}"),
+            "Write the address alone, without a name or <>: \"clerk@wragbyparishcouncil.gov.uk\".",
+        )
+    })
+}
+
+/// `jo@x.uk` or `Jo Elm <jo@x.uk>`.
+fn named_address(text: &str) -> Result<(Option<String>, Address), Fault> {
+    match text.strip_suffix('>').and_then(|t| t.rsplit_once('<')) {
+        Some((name, inner)) => {
+            let name = name.trim().trim_matches('"').trim();
+            Ok(((!name.is_empty()).then(|| name.to_owned()), address(inner)?))
+        }
+        None => Ok((None, address(text)?)),
+    }
+}
+
+/// A domain of the council's own, normalised.
+fn domain(text: &str) -> Result<String, Fault> {
+    let example = "Write the part after the @: \"wragbyparishcouncil.gov.uk\".";
+    if text.contains('@') {
+        return Err(Fault::new(format!("\"{text}\" is an address, not a domain"), example));
+    }
+    let normal = crate::smtp::address::normal_domain(text);
+    if !units::is_host_name(&normal) || !normal.contains('.') {
+        return Err(Fault::new(format!("\"{text}\" is not a domain"), example));
+    }
+    // Whoever may use the suffix would count as the council: a connector would relay for them.
+    if psl::suffix_str(&normal) == Some(normal.as_str()) {
+        return Err(Fault::new(format!("\"{text}\" is shared by many, not the council's own"), example));
+    }
+    Ok(normal)
+}
+
+fn host_name(text: &str) -> Result<String, Fault> {
+    if units::is_host_name(text) || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(text.trim_end_matches('.').to_ascii_lowercase());
+    }
+    Err(Fault::new(
+        format!("\"{text}\" is not the name of a machine"),
+        "Write a name such as \"gateway.wragbyparishcouncil.gov.uk\", without a port.",
+    ))
+}
+
+/// A name as a client certificate bears it; `*.x.example` stands for one label below.
+fn certificate_name(text: &str) -> Result<String, Fault> {
+    let bare = text.strip_prefix("*.").unwrap_or(text);
+    if !units::is_host_name(bare) || !bare.contains('.') {
+        return Err(Fault::new(
+            format!("\"{text}\" is not a name that a certificate bears"),
+            "Write a name such as \"mail.provider.example\" or \"*.provider.example\".",
+        ));
+    }
+    if psl::suffix_str(bare) == Some(bare) && bare != text {
+        return Err(Fault::new(
+            format!("\"{text}\" fits anybody's certificate"),
+            "Name the provider's own domain: \"*.mail.provider.example\".",
+        ));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// A header field's name (RFC 5322 §3.6.8).
+pub fn field_name(text: &str) -> Result<String, Fault> {
+    if text.len() <= 76 && text.bytes().all(|b| matches!(b, 33..=57 | 59..=126)) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("\"{text}\" is not the name of a header field"), "Write the name without the colon: \"X-Council-Marking\"."))
+}
+
+/// A listener's name stands in logs, in metrics and, in capitals, in the environment.
+fn listener_name(text: &str) -> Result<String, Fault> {
+    if text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("\"{text}\" cannot be a listener's name"), "Use letters, digits and hyphens, at most 40."))
+}
+
+fn guid(text: &str) -> Result<String, Fault> {
+    let plain = text.trim_start_matches('{').trim_end_matches('}');
+    let groups: Vec<_> = plain.split('-').collect();
+    if groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(|g| g.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Ok(plain.to_ascii_lowercase());
+    }
+    Err(Fault::new(format!("\"{text}\" is not a Microsoft id"), "It looks like \"9203368f-916c-4d59-8292-9f1c6a1e8f39\"."))
+}
+
+/// The purposes that SI 2018/356 regulation 3 lists, in the words of the site file.
+pub const PURPOSES: [&str; 6] = ["effective-operation", "unauthorised-use", "facts", "regulatory-practices", "standards", "crime"];
+
+fn purpose(text: &str) -> Result<String, Fault> {
+    if PURPOSES.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let near = super::spelling::nearest(text, PURPOSES).map(|near| format!("Did you mean \"{near}\"? ")).unwrap_or_default();
+    Err(Fault::new(format!("\"{text}\" is not a purpose that the law lists"), format!("{near}The purposes are {}.", PURPOSES.join(", "))))
+}
+
+/// A duration that is not nothing.
+fn period(text: &str) -> Result<Duration, Fault> {
+    match units::duration(text)? {
+        Duration::ZERO => Err(Fault::new("this is no time at all", "The shortest is \"1s\".")),
+        duration => Ok(duration),
+    }
+}
+
+fn database(text: &str) -> Result<Database, Fault> {
+    let scheme = text.split(':').next().unwrap_or_default();
+    match text.strip_prefix("sqlite:") {
+        Some("" | ":memory:") => Err(Fault::new("the database has no file", "Write \"sqlite:data/lychgate.db\".")),
+        Some(path) => Ok(Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
+        None if matches!(scheme, "postgres" | "postgresql") => {
+            Err(Fault::new("PostgreSQL is not available yet", "Write \"sqlite:data/lychgate.db\" for now."))
+        }
+        None => Err(Fault::new(format!("\"{text}\" is not a database"), "Write \"sqlite:\" and a path: \"sqlite:data/lychgate.db\".")),
+    }
+}

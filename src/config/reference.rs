@@ -1,0 +1,401 @@
+//! Every key that the site file may hold: what it means, what it is when not said, an example. The reader of the file refuses
+//! what is not here, and `lychgate options` prints it, so that the page can never be older than the program.
+
+/// One documented key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The table it stands in; `upstream` stands for `[upstream.NAME]`, `listener` for each `[[listener]]`.
+    pub table: &'static str,
+    pub key: &'static str,
+    /// In plain words.
+    pub doc: &'static str,
+    /// What holds when the key is not said; empty where it must be said.
+    pub default: &'static str,
+    /// As it is written after the `=`; empty for a table.
+    pub example: &'static str,
+}
+
+/// The keys of a table.
+pub fn keys(table: &str) -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(move |k| k.table == table).map(|k| k.key)
+}
+
+/// `Example: key = …` for a help text.
+pub fn example(table: &str, key: &str) -> String {
+    match KEYS.iter().find(|k| k.table == table && k.key == key) {
+        Some(k) if !k.example.is_empty() => format!("Example: {key} = {}", k.example),
+        _ => String::new(),
+    }
+}
+
+/// The one table that knows a key that was written elsewhere.
+pub fn home_of(key: &str) -> Option<&'static str> {
+    let mut homes = KEYS.iter().filter(|k| k.key == key && !k.table.is_empty()).map(|k| k.table);
+    let first = homes.next()?;
+    homes.next().is_none().then_some(first)
+}
+
+/// What is planned and not there yet.
+pub fn not_yet(table: &str, key: &str) -> Option<&'static str> {
+    match (table, key) {
+        ("", "scan") => Some("Scanning for viruses is not available yet. Delete the table."),
+        ("console", "saml") => Some("Signing in by SAML is not available yet. Delete the table."),
+        ("upstream", "pace" | "pacing") => Some("Pacing is not available yet. Delete the key."),
+        _ => None,
+    }
+}
+
+/// The `…-file` key to use where a secret was written into the file itself.
+pub fn secret_file(table: &str, key: &str) -> Option<&'static str> {
+    match (table, key) {
+        ("outbox", "password" | "secret") => Some("password-file"),
+        ("listener.trust", "header" | "secret") => Some("header-file"),
+        ("listener.stamp" | "tls" | "records", "key" | "secret") => Some("key-file"),
+        _ => None,
+    }
+}
+
+/// The whole reference as text, table by table.
+pub fn print() -> String {
+    let mut out = String::from(
+        "Keys of lychgate.toml. Durations are \"30s\", \"10min\", \"2h\", \"90d\"; sizes \"35MB\". Relative paths are relative to the file.\n",
+    );
+    let mut table = "";
+    for key in KEYS.iter().filter(|k| !k.table.is_empty()) {
+        if key.table != table {
+            table = key.table;
+            let (heading, about) = heading(table);
+            out.push_str(&format!("\n{heading}\n  {about}\n"));
+        }
+        if key.example.is_empty() {
+            continue;
+        }
+        out.push_str(&format!("\n  {} = {}\n      {}\n", key.key, key.example, key.doc));
+        match key.default {
+            "" => out.push_str("      Must be said.\n"),
+            default => out.push_str(&format!("      When not said: {default}.\n")),
+        }
+    }
+    out
+}
+
+fn heading(table: &str) -> (String, &'static str) {
+    let about = KEYS.iter().find(|k| k.table.is_empty() && k.key == table).map_or("", |k| k.doc);
+    match table {
+        "listener" => ("[[listener]]".into(), about),
+        "listener.trust" => (
+            "trust = { … } in a [[listener]] of role connector".into(),
+            "Whom a connector believes; the sender or every recipient must be the council's too.",
+        ),
+        "listener.stamp" => (
+            "stamp = { … } in a [[listener]] of role connector".into(),
+            "The field that proves to the provider's own rule that a message has been here.",
+        ),
+        "upstream" => ("[upstream.NAME]".into(), about),
+        "people.own-accounts" => (
+            "[people.own-accounts]".into(),
+            "\"cllr.elm@wragbyparishcouncil.gov.uk\" = [\"ann.elm@gmail.com\"]: whose own account is whose.",
+        ),
+        "records.retention" => ("[records.retention]".into(), "How long each class of record is kept, from \"1s\" (for trials) upwards."),
+        _ => (format!("[{table}]"), about),
+    }
+}
+
+const fn key(table: &'static str, key: &'static str, default: &'static str, example: &'static str, doc: &'static str) -> Key {
+    Key { table, key, doc, default, example }
+}
+
+/// The table itself, in the order in which a Clerk meets the keys.
+pub const KEYS: &[Key] = &[
+    key("", "council", "", "", "Who the council is."),
+    key("", "rules", "", "", "Where the policy's rules are."),
+    key("", "listener", "", "", "Where mail comes in. One table for each place."),
+    key("", "upstream", "", "", "Where mail goes on to: the mail provider."),
+    key("", "tls", "", "", "The gateway's own certificate. Needed as soon as a listener uses TLS."),
+    key("", "monitoring", "", "", "On what ground each message is recorded. Without this table there are hourly counts only."),
+    key("", "records", "", "", "Where records are kept, sealed, and for how long."),
+    key("", "outbox", "", "", "How the gateway sends mail of its own: notices to senders and the Clerk."),
+    key("", "limits", "", "", "What one message, one client and all together may take."),
+    key("", "console", "", "", "The Clerk's web page."),
+    key("", "metrics", "", "", "Figures and health for the operator's monitoring."),
+    key("", "log", "", "", "What is written to the log. Never an address, a subject or a word of a message."),
+    key("", "people", "", "", "Who is who, for rules that name @councillors or @staff."),
+    key("", "markings", "", "", "The council's own ways of marking mail confidential, beside the usual ones."),
+    //
+    key("council", "name", "", "\"Wragby Parish Council\"", "The council's name, as notices and documents give it."),
+    key(
+        "council",
+        "domains",
+        "",
+        "[\"wragbyparishcouncil.gov.uk\"]",
+        "The council's own mail domains. A list, for councils that move from one to another.",
+    ),
+    key(
+        "council",
+        "clerk",
+        "nobody hears what the policy says the Clerk must hear",
+        "\"clerk@wragbyparishcouncil.gov.uk\"",
+        "The Clerk's council address.",
+    ),
+    key(
+        "council",
+        "chair",
+        "nobody",
+        "\"chair@wragbyparishcouncil.gov.uk\"",
+        "The Chair's council address: the second key where the Clerk is the subject.",
+    ),
+    key(
+        "council",
+        "hostname",
+        "lychgate. and the first domain",
+        "\"gateway.wragbyparishcouncil.gov.uk\"",
+        "The name the gateway gives itself in greetings and Received lines.",
+    ),
+    key("council", "time-zone", "Europe/London", "\"Europe/London\"", "The zone in which hours and dates of rules are meant."),
+    //
+    key(
+        "rules",
+        "paths",
+        "no rules: every message passes unchanged",
+        "[\"rules/wragby\"]",
+        "Rule files, or folders that are read in order of their names.",
+    ),
+    key("rules", "mode", "enforce", "\"observe\"", "The furthest any rule may go: off, observe, warn or enforce. Start with observe."),
+    key("rules", "tune", "", "", "[rules.tune.ID]: another mode, other clauses or other numbers for a shipped rule, without copying it."),
+    //
+    key("listener", "name", "", "\"submission\"", "A name for the log, for rules and for `explain --listener`."),
+    key(
+        "listener",
+        "role",
+        "",
+        "\"submission\"",
+        "submission (mail programs with a password), connector (the provider hands mail over), or mx (the world).",
+    ),
+    key("listener", "bind", "", "\"127.0.0.1:2525\"", "The address and port to listen on."),
+    key(
+        "listener",
+        "tls",
+        "starttls-required for submission, starttls otherwise",
+        "\"starttls\"",
+        "none (this machine only), starttls, starttls-required, or implicit (port 465).",
+    ),
+    key(
+        "listener",
+        "upstream",
+        "the only upstream, where there is one",
+        "\"provider\"",
+        "The name of the upstream that mail from here goes to.",
+    ),
+    key("listener", "trust", "", "", ""),
+    key(
+        "listener",
+        "normalise-line-ends",
+        "false: such mail is refused",
+        "true",
+        "Connector only: mends bare CR and bare LF instead of refusing the message.",
+    ),
+    key("listener", "stamp", "", "", ""),
+    key(
+        "listener",
+        "received-client-address",
+        "false for submission (it is a councillor's home), true otherwise",
+        "false",
+        "Whether the Received line names the client's address.",
+    ),
+    //
+    key("listener.trust", "networks", "none", "[\"192.0.2.0/24\"]", "Networks that the provider connects from."),
+    key(
+        "listener.trust",
+        "client-certificates",
+        "none",
+        "[\"*.mail.example\"]",
+        "Names that the provider's client certificate must bear; * stands for one label.",
+    ),
+    key(
+        "listener.trust",
+        "client-ca-file",
+        "the system's roots",
+        "\"certs/provider-ca.pem\"",
+        "Roots that those certificates must come from, beside the system's.",
+    ),
+    key(
+        "listener.trust",
+        "header-file",
+        "none",
+        "\"secrets/tenant-header\"",
+        "A file with one line, Field-Name: secret, that the provider's rule adds. It never leaves the gateway. Use it where the networks are shared with other tenants. Or in the environment: LYCHGATE_TRUST_HEADER_ and the listener's name in capitals.",
+    ),
+    //
+    key("listener.stamp", "field", "X-Lychgate-Stamp", "\"X-Lychgate-Stamp\"", "The name of the field."),
+    key(
+        "listener.stamp",
+        "key-file",
+        "",
+        "\"secrets/stamp.key\"",
+        "A file with 32 random bytes in base64 (openssl rand -base64 32). Or in the environment: LYCHGATE_STAMP_KEY_ and the listener's name in capitals.",
+    ),
+    //
+    key("upstream", "address", "", "\"smtp.provider.example:587\"", "The provider's server and port."),
+    key(
+        "upstream",
+        "tls",
+        "implicit on port 465, none on this machine, starttls otherwise",
+        "\"starttls\"",
+        "none (this machine only), opportunistic (never for submission), starttls, or implicit.",
+    ),
+    key("upstream", "ca-file", "the system's roots", "\"certs/upstream-ca.pem\"", "Further roots that its certificate may come from."),
+    key(
+        "upstream",
+        "server-name",
+        "the host in address",
+        "\"smtp.provider.example\"",
+        "The name that its certificate must bear, where the address is not it.",
+    ),
+    key("upstream", "keep", "16", "16", "Idle connections kept for reuse by connector and mx listeners, for each processor. 0 keeps none."),
+    //
+    key("tls", "certificate-file", "", "\"certs/gateway.pem\"", "The certificate and its chain, PEM. Read again on SIGHUP."),
+    key("tls", "key-file", "", "\"certs/gateway.key\"", "Its private key, PEM, readable by the gateway alone (chmod 600)."),
+    //
+    key(
+        "monitoring",
+        "purposes",
+        "",
+        "[\"effective-operation\", \"unauthorised-use\"]",
+        "What records are kept for: facts, regulatory-practices, standards, crime, unauthorised-use, effective-operation (SI 2018/356).",
+    ),
+    key("monitoring", "notice-version", "", "\"2026-05\"", "The version of the notice that everybody who may use the system was given."),
+    key("monitoring", "notice-date", "", "2026-05-14", "The day it was given."),
+    key("monitoring", "impact-assessment", "", "\"Minute 2026/41\"", "Where the council decided on its impact assessment."),
+    key("monitoring", "mandatory", "false", "true", "Whether mail waits (451) when its record cannot be written."),
+    key("monitoring", "subject", "false", "true", "Whether the subject is kept with the record, sealed."),
+    //
+    key("records", "database", "sqlite:data/lychgate.db", "\"sqlite:data/lychgate.db\"", "The store."),
+    key(
+        "records",
+        "key-file",
+        "data/site.key",
+        "\"data/site.key\"",
+        "The key that seals it. Keep a copy elsewhere: without it no record can be read.",
+    ),
+    key(
+        "records",
+        "queue",
+        "10000",
+        "10000",
+        "Records that may wait for a slow disk before they are dropped and counted (or mail waits, if mandatory).",
+    ),
+    key("records", "retention", "", "", ""),
+    key("records.retention", "events", "90d", "\"90d\"", "Records of messages that no rule stopped."),
+    key("records.retention", "incidents", "365d", "\"365d\"", "Records of messages that a rule stopped or changed."),
+    key("records.retention", "held", "7d", "\"7d\"", "Held messages, after the decision."),
+    key("records.retention", "access", "730d", "\"730d\"", "Who looked at what, and why."),
+    //
+    key("outbox", "upstream", "the first listener's", "\"provider\"", "The upstream that the gateway's own mail goes to."),
+    key(
+        "outbox",
+        "from",
+        "username where it is an address, else gateway@ and the first domain",
+        "\"gateway@wragbyparishcouncil.gov.uk\"",
+        "The From of notices, and the reverse path where the provider refuses <>.",
+    ),
+    key("outbox", "username", "no credential", "\"gateway@wragbyparishcouncil.gov.uk\"", "The gateway's own account at the provider."),
+    key(
+        "outbox",
+        "password-file",
+        "no credential",
+        "\"secrets/outbox-password\"",
+        "A file with its password (chmod 600). Or in the environment: LYCHGATE_OUTBOX_PASSWORD.",
+    ),
+    //
+    key("limits", "message-size", "35MB", "\"35MB\"", "The largest message."),
+    key("limits", "recipients", "1000", "1000", "Recipients of one message."),
+    key("limits", "memory", "256MB", "\"256MB\"", "All messages in flight together; what does not fit is told to come again (452)."),
+    key("limits", "connections", "2000", "2000", "Connections at once."),
+    key(
+        "limits",
+        "connections-per-client",
+        "50",
+        "50",
+        "Connections at once from one address on submission and mx. A connector's trusted networks are not counted.",
+    ),
+    key("limits", "connection-rate", "600", "600", "New connections a minute from one address on submission and mx."),
+    key("limits", "commands", "100000", "100000", "Commands in one session."),
+    key("limits", "errors", "20", "20", "Faults in one session before it is closed."),
+    key("limits", "auth-failures", "10", "10", "Failed passwords in ten minutes, for each address and each account."),
+    key("limits", "command-timeout", "5min", "\"5min\"", "How long a client may be silent between commands."),
+    key("limits", "data-timeout", "3min", "\"3min\"", "How long a client may be silent within a message."),
+    key("limits", "message-timeout", "30min", "\"30min\"", "How long one message may take to arrive."),
+    key("limits", "drain", "30s", "\"30s\"", "How long messages on their way in may take to finish when the gateway is stopped."),
+    key("limits", "hops", "100", "100", "Received lines above which a message is going round in circles."),
+    //
+    key("console", "bind", "", "\"127.0.0.1:8025\"", "The address and port of the page."),
+    //
+    key("metrics", "bind", "", "\"127.0.0.1:9125\"", "The address and port of /metrics and /health."),
+    key("metrics", "beyond-loopback", "false", "true", "Set to true to let other machines read them."),
+    //
+    key(
+        "log",
+        "format",
+        "text",
+        "\"json\"",
+        "text or json. How much is logged: LYCHGATE_LOG in the environment (info, debug, lychgate::transport=debug).",
+    ),
+    //
+    key(
+        "people",
+        "councillors",
+        "nobody",
+        "[\"Ann Elm <cllr.elm@wragbyparishcouncil.gov.uk>\"]",
+        "The councillors, by address or name and address: @councillors.",
+    ),
+    key("people", "staff", "nobody", "[\"groundsman@wragbyparishcouncil.gov.uk\"]", "The employees: @staff."),
+    key("people", "own-accounts", "", "", ""),
+    key(
+        "people.own-accounts",
+        "*",
+        "none",
+        "",
+        "A council address and the accounts of the same person's own, so that a forward to them is known for what it is.",
+    ),
+    //
+    key(
+        "markings",
+        "labels",
+        "none",
+        "[\"9203368f-916c-4d59-8292-9f1c6a1e8f39\"]",
+        "The ids of the council's own Microsoft labels that mean confidential.",
+    ),
+    key(
+        "markings",
+        "site-id",
+        "none: no Microsoft label counts",
+        "\"6c15903a-880e-4e17-818a-6cb4f7935615\"",
+        "The council's own Microsoft tenant; other tenants' labels are ignored.",
+    ),
+    key("markings", "header", "none", "\"X-Council-Marking\"", "A header field of the council's own that marks a message confidential."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_documented_once() {
+        for (i, key) in KEYS.iter().enumerate() {
+            assert!(!KEYS[..i].iter().any(|k| (k.table, k.key) == (key.table, key.key)), "{}.{} twice", key.table, key.key);
+            if key.table.is_empty() || !key.example.is_empty() {
+                assert!(!key.doc.is_empty(), "{}.{} has no words", key.table, key.key);
+            }
+        }
+        assert_eq!(home_of("clerk"), Some("council"));
+        assert_eq!(home_of("bind"), None);
+    }
+
+    #[test]
+    fn the_page_names_every_key() {
+        let page = print();
+        for key in KEYS.iter().filter(|k| !k.example.is_empty()) {
+            assert!(page.contains(&format!("\n  {} = {}\n", key.key, key.example)), "{}", key.key);
+        }
+    }
+}

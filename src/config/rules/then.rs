@@ -1,0 +1,336 @@
+//! Actions as they are written, to [`Actions`]. What needs a part of the gateway that is not there yet is refused by name.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::reader::{Reader, Value, in_order, kind};
+use super::{Loading, RULE};
+use crate::config::{spelling, units};
+use crate::policy::rule::{Actions, Hold};
+use crate::policy::say::Template;
+use crate::policy::{Person, RecordLevel};
+
+const WORDS: &[&str] = &[
+    "reject",
+    "defer",
+    "hold",
+    "drop",
+    "hide-recipients",
+    "notify",
+    "banner",
+    "tag-subject",
+    "add-header",
+    "remove-header",
+    "copy-to",
+    "redirect",
+    "redirect-to",
+    "require-tls",
+    "sign",
+    "record",
+];
+
+pub const RECORD: &[&str] = &["nothing", "count", "metadata", "evidence"];
+
+/// Fields that a message cannot lose, or that say who sent it.
+const KEPT: &[&str] = &[
+    "from",
+    "sender",
+    "date",
+    "message-id",
+    "received",
+    "to",
+    "cc",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    "return-path",
+    "subject",
+];
+
+pub fn record_level(word: &str) -> Option<RecordLevel> {
+    match word {
+        "nothing" => Some(RecordLevel::Nothing),
+        "count" => Some(RecordLevel::Count),
+        "metadata" => Some(RecordLevel::Metadata),
+        "evidence" => Some(RecordLevel::Evidence),
+        _ => None,
+    }
+}
+
+impl<'a> Loading<'a, '_> {
+    /// A rule's `then`.
+    pub(super) fn then(&mut self, reader: Reader<'a>, table: &'a DeTable<'a>) -> Actions {
+        let mut actions = Actions::default();
+        let Some(value) = table.get("then") else { return actions };
+        let DeValue::Table(then) = value.get_ref() else {
+            reader.error(
+                value.span(),
+                format!("`then` takes actions, and this is {}", kind(value.get_ref())),
+                "Write then.notify = [\"clerk\"].",
+                self.d,
+            );
+            return actions;
+        };
+        for (key, value) in in_order(then) {
+            self.action(reader, key, value, &mut actions);
+        }
+        actions
+    }
+
+    fn action(&mut self, reader: Reader<'a>, key: &Spanned<std::borrow::Cow<'a, str>>, value: &'a Value<'a>, actions: &mut Actions) {
+        let word: &str = key.get_ref();
+        match word {
+            "reject" => actions.reject = self.reply(reader, value, word),
+            "defer" => actions.defer = self.reply(reader, value, word),
+            "hold" => actions.hold = self.hold(reader, value),
+            "hide-recipients" => match reader.one_of(value, word, &["bcc", "split"], self.d).as_deref() {
+                Some("bcc") => actions.hide_recipients = true,
+                Some(_) => reader.error(
+                    value.span(),
+                    "\"split\" is not available yet: it comes with custody",
+                    "Write then.hide-recipients = \"bcc\".",
+                    self.d,
+                ),
+                None => {}
+            },
+            "notify" => actions.notify = self.notify(reader, value),
+            "tag-subject" => {
+                if let Some(tag) = reader.text_of(value, word, self.d) {
+                    let text = tag.get_ref().trim();
+                    if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > 40 {
+                        reader.error(
+                            tag.span(),
+                            "a tag is a short text on one line",
+                            "Write then.tag-subject = \"[External]\", at most 40 characters.",
+                            self.d,
+                        );
+                    } else {
+                        actions.tag_subject = Some(text.to_string());
+                    }
+                }
+            }
+            "add-header" => self.add_header(reader, value, actions),
+            "remove-header" => {
+                for name in reader.texts_of(value, word, self.d) {
+                    let lower = name.get_ref().to_ascii_lowercase();
+                    if !is_field_name(&lower) {
+                        reader.error(
+                            name.span(),
+                            format!("\"{}\" is not the name of a header field", name.get_ref()),
+                            "Write the name without the colon: [\"Reply-To\"].",
+                            self.d,
+                        );
+                    } else if KEPT.contains(&lower.as_str()) || lower.starts_with("resent-") {
+                        reader.error(
+                            name.span(),
+                            format!("the field {} cannot be removed", name.get_ref()),
+                            "A message needs it. `hide-recipients` and `tag-subject` change To, Cc and Subject.",
+                            self.d,
+                        );
+                    } else {
+                        actions.remove_header.push(name.into_inner());
+                    }
+                }
+            }
+            "record" => actions.record = reader.one_of(value, word, RECORD, self.d).and_then(|w| record_level(&w)),
+            "drop" | "copy-to" | "redirect" | "redirect-to" => {
+                reader.error(
+                    key.span(),
+                    format!("`{word}` is not available yet: it comes with custody"),
+                    "Delete the line, or use `notify` for now.",
+                    self.d,
+                );
+            }
+            "banner" => reader.error(key.span(), "`banner` is not available yet", "Use `tag-subject` for now.", self.d),
+            "require-tls" | "sign" => {
+                reader.error(key.span(), format!("`{word}` is not available yet"), "Delete the line for now.", self.d)
+            }
+            _ if RULE.contains(&word) => {
+                reader.error(
+                    key.span(),
+                    format!("`{word}` stands under [rule.then] and belongs to the rule"),
+                    format!("Move the line with `{word}` up, above [rule.then]."),
+                    self.d,
+                );
+            }
+            _ => {
+                let help = match spelling::nearest(word, WORDS.iter().copied()) {
+                    Some(near) => format!("Did you mean `{near}`?"),
+                    None => format!("These are: {}.", WORDS.join(", ")),
+                };
+                reader.error(key.span(), format!("there is no action `{word}`"), help, self.d);
+            }
+        }
+    }
+
+    /// The text that a client hears.
+    fn reply(&mut self, reader: Reader<'a>, value: &Value<'a>, what: &str) -> Option<Template> {
+        let text = reader.text_of(value, what, self.d)?;
+        let written = text.get_ref().trim();
+        if written.is_empty() {
+            reader.error(text.span(), "the sender must hear why", format!("Write {what} = \"Not sent: … Do this, then resend.\"."), self.d);
+            return None;
+        }
+        if let Some(c) = written.chars().find(|c| !matches!(c, ' '..='~')) {
+            let message = match c {
+                '\u{2018}'..='\u{201f}' => format!("a client would show ? for the curly quote {c}"),
+                c if c.is_control() => "this text has a control character in it".to_string(),
+                c => format!("a client would show ? for {c}"),
+            };
+            reader.warning(text.span(), message, "Use plain letters, straight quotes and hyphens: replies are ASCII.", self.d);
+        }
+        if written.chars().count() > 200 {
+            reader.warning(
+                text.span(),
+                "this text is longer than 200 characters, and many clients cut it",
+                "Say first what to do; the rest can stand in `say`.",
+                self.d,
+            );
+        }
+        self.template(reader, &Spanned::new(text.span(), written.to_string()))
+    }
+
+    fn hold(&mut self, reader: Reader<'a>, value: &'a Value<'a>) -> Option<Hold> {
+        let example = "Write then.hold = { by = \"clerk\", for = \"7d\" }.";
+        let DeValue::Table(table) = value.get_ref() else {
+            reader.error(
+                value.span(),
+                format!("`hold` takes who decides and for how long, and this is {}", kind(value.get_ref())),
+                example,
+                self.d,
+            );
+            return None;
+        };
+        reader.only(table, &["by", "for", "then"], "hold", self.d);
+        let by = match reader.word(table, "by", &["clerk", "chair", "sender"], self.d).as_deref() {
+            Some("chair") => Person::Chair,
+            Some("sender") => Person::Sender,
+            Some(_) => Person::Clerk,
+            None => {
+                if table.get("by").is_none() {
+                    reader.error(value.span(), "`hold` does not say who decides", example, self.d);
+                }
+                return None;
+            }
+        };
+        let within = match reader.text(table, "for", self.d) {
+            Some(text) => match units::duration(text.get_ref()) {
+                Ok(duration) => duration.as_secs(),
+                Err(fault) => {
+                    reader.error(text.span(), fault.message, fault.help, self.d);
+                    return None;
+                }
+            },
+            None => 7 * 86_400,
+        };
+        let release = reader.word(table, "then", &["return", "release"], self.d).as_deref() == Some("release");
+        Some(Hold { by, within, release })
+    }
+
+    fn notify(&mut self, reader: Reader<'a>, value: &'a Value<'a>) -> Vec<Person> {
+        let to = match value.get_ref() {
+            DeValue::Table(table) => {
+                reader.only(table, &["to", "every"], "notify", self.d);
+                if let Some(every) = reader.text(table, "every", self.d) {
+                    match units::duration(every.get_ref()) {
+                        Ok(_) => reader.warning(
+                            every.span(),
+                            "`every` is not kept yet: people are told once for each message",
+                            "It may stay; it takes effect later.",
+                            self.d,
+                        ),
+                        Err(fault) => reader.error(every.span(), fault.message, fault.help, self.d),
+                    }
+                }
+                match table.get("to") {
+                    Some(to) => to,
+                    None => {
+                        reader.error(
+                            value.span(),
+                            "`notify` does not say whom",
+                            "Write notify = { to = [\"clerk\"], every = \"1d\" }.",
+                            self.d,
+                        );
+                        return Vec::new();
+                    }
+                }
+            }
+            _ => value,
+        };
+        let mut out = Vec::new();
+        for word in reader.several(to, "notify", &["sender", "clerk", "chair"], self.d) {
+            let person = match word.as_str() {
+                "sender" => Person::Sender,
+                "clerk" => Person::Clerk,
+                _ => Person::Chair,
+            };
+            let missing = match person {
+                Person::Sender => false,
+                Person::Clerk => self.site.council.clerk.is_none(),
+                Person::Chair => self.site.council.chair.is_none(),
+            };
+            if missing {
+                reader.warning(
+                    to.span(),
+                    format!("the {word} is to be told, and the site file does not say who that is"),
+                    format!("Add {word} = \"…\" under [council] in the site file."),
+                    self.d,
+                );
+            }
+            if !out.contains(&person) {
+                out.push(person);
+            }
+        }
+        out
+    }
+
+    fn add_header(&mut self, reader: Reader<'a>, value: &'a Value<'a>, actions: &mut Actions) {
+        let DeValue::Table(table) = value.get_ref() else {
+            reader.error(
+                value.span(),
+                format!("`add-header` takes names and values, and this is {}", kind(value.get_ref())),
+                "Write then.add-header = { X-Council = \"yes\" }.",
+                self.d,
+            );
+            return;
+        };
+        for (name, value) in in_order(table) {
+            let Some(text) = reader.text_of(value, name.get_ref(), self.d) else { continue };
+            let lower = name.get_ref().to_ascii_lowercase();
+            if !is_field_name(&lower) {
+                reader.error(
+                    name.span(),
+                    format!("\"{}\" is not the name of a header field", name.get_ref()),
+                    "Write the name without the colon: X-Council.",
+                    self.d,
+                );
+            } else if !lower.starts_with("x-")
+                && (KEPT.contains(&lower.as_str())
+                    || crate::policy::detect::recipients::VISIBLE.iter().any(|v| v.eq_ignore_ascii_case(&lower))
+                    || lower.starts_with("resent-")
+                    || lower == "dkim-signature")
+            {
+                reader.error(
+                    name.span(),
+                    format!("the field {} cannot be added", name.get_ref()),
+                    "Add fields of your own, such as X-Council.",
+                    self.d,
+                );
+            } else if text.get_ref().len() > 500 || !text.get_ref().bytes().all(|b| matches!(b, b' '..=b'~')) {
+                reader.error(
+                    text.span(),
+                    "the value of a header field is plain ASCII on one line, at most 500 characters",
+                    "Write letters, digits and ordinary marks.",
+                    self.d,
+                );
+            } else {
+                actions.add_header.push((name.get_ref().to_string(), text.into_inner()));
+            }
+        }
+    }
+}
+
+/// RFC 5322 §3.6.8.
+fn is_field_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 76 && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
+}

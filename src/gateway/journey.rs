@@ -1,0 +1,387 @@
+//! What happens to a message, in order: receive, gather, judge, splice, commit, record, answer. A step added elsewhere is a step
+//! hidden.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::received::{Protocol, Received};
+use super::session::Session;
+use super::site::Site;
+use super::{admission, late, stamp};
+use crate::config::settings::Role;
+use crate::message::view::View;
+use crate::message::{EditPlan, RawMessage, Splice};
+use crate::outbox::Told;
+use crate::policy::reply::reply as reply_to;
+use crate::policy::{self, Case, Disposition, Envelope, Facts, RecordLevel, Verdict};
+use crate::records::{Entry, Outcome, StoreError, Ticket};
+use crate::smtp::client::Asked;
+use crate::smtp::{Answer, ClientSession, Committed, Final, Reply, server, wording};
+use crate::transport::UpstreamError;
+use crate::transport::connection::{DATA_INITIATION, DATA_TERMINATION};
+
+/// Above this many octets a message is judged on a thread of its own, so that other sessions of this one go on.
+const LARGE: usize = 512 * 1024;
+/// A 250 that took longer than this after the dot may find its client gone.
+const LATE: Duration = Duration::from_millis(500);
+/// How long a refusal waits for its notice to be on the disk.
+const NOTICE: Duration = Duration::from_secs(2);
+
+/// A message with all that was found out about it.
+struct Judged {
+    message: RawMessage,
+    envelope: Envelope,
+    verdict: Verdict,
+    message_id: Option<String>,
+    subject: Option<String>,
+    sender: String,
+    /// A refusal that is not the policy's: a loop, or mail that this listener does not take.
+    refusal: Option<Reply>,
+}
+
+impl Session {
+    /// The journey. Only `Answer::Committed` can say 250.
+    pub(super) async fn journey(&mut self, received: server::Received) -> Answer {
+        let shared = self.worker.shared.clone();
+        // 1 receive
+        let Some(envelope) = self.envelope.take() else { return Answer::Reply(wording::LOCAL_FAULT) };
+        let message = RawMessage::new(received.bytes);
+        if !shared.late.is_empty() {
+            let digest = late::digest(&self.settings().name, &self.login, &envelope, message.as_bytes());
+            if let Some(committed) = shared.late.take(&digest) {
+                self.reset_upstream().await;
+                return Answer::Committed(committed);
+            }
+        }
+        let reference = self.worker.reference();
+        let now = jiff::Timestamp::now().to_zoned(self.site.settings.time_zone.clone());
+        // 2 gather, 3 judge
+        let started = Instant::now();
+        let Some(mut judged) = self.judge(message, envelope, now.clone()).await else {
+            tracing::error!(event = "judge_failed", listener = %self.settings().name, %reference);
+            self.reset_upstream().await;
+            return Answer::Reply(wording::LOCAL_FAULT);
+        };
+        shared.metrics.judged(started.elapsed(), &judged.verdict.matches);
+        shared.metrics.listener(self.listener).message(&judged.verdict.disposition);
+        self.log(&judged, &reference);
+        if let Some(reply) = judged.refusal.take().or_else(|| reply_to(&judged.verdict.disposition, &reference)) {
+            self.reset_upstream().await;
+            self.tell(&mut judged, &reference, now.clone(), true).await;
+            self.record(judged, &reference, now.timestamp(), Outcome::own(reply.code()));
+            return Answer::Reply(reply);
+        }
+        // 4 splice
+        let plan = self.outgoing(&judged, &reference, &now);
+        // 5 commit: where the record is mandatory its row is durable before the content goes upstream
+        let ticket = match self.reserve(&mut judged, &reference, now.timestamp()).await {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                tracing::error!(event = "record_failed", %error);
+                self.reset_upstream().await;
+                return Answer::Reply(wording::RECORD_FAULT);
+            }
+        };
+        let dot = Instant::now();
+        let outcome = match self.relay(&judged.message, &plan).await {
+            Ok(Final::Committed(committed)) => Ok(committed),
+            Ok(Final::Refused(reply)) => {
+                shared.metrics.listener(self.listener).upstream_refused.inc();
+                Err(reply)
+            }
+            Err(reply) => Err(reply),
+        };
+        // 6 record
+        let reply = outcome.as_ref().map_or_else(|reply| reply, Committed::reply);
+        let end = Outcome::relayed(reply);
+        if let Ok(committed) = &outcome {
+            if dot.elapsed() > LATE {
+                let digest = late::digest(&self.settings().name, &self.login, &judged.envelope, judged.message.as_bytes());
+                self.unheard = Some((digest, committed.repeat()));
+            }
+            self.tell(&mut judged, &reference, now.clone(), false).await;
+        }
+        match ticket {
+            Some(ticket) => shared.recorder.complete(ticket, end),
+            None => self.record(judged, &reference, now.timestamp(), end),
+        }
+        // 7 answer
+        match outcome {
+            Ok(committed) => Answer::Committed(committed),
+            Err(reply) => Answer::Reply(reply),
+        }
+    }
+
+    /// Judges, on a thread of its own where the message is large. None if the judge failed: a fault of ours.
+    async fn judge(&self, message: RawMessage, envelope: Envelope, now: jiff::Zoned) -> Option<Judged> {
+        let context = Context {
+            site: self.site.clone(),
+            listener: self.listener,
+            peer: self.peer.clone(),
+            session: policy::Session {
+                role: self.settings().role,
+                listener: self.settings().name.clone(),
+                login: self.login.clone(),
+                tls: self.is_tls(),
+            },
+            now,
+        };
+        if message.len() <= LARGE {
+            return std::panic::catch_unwind(AssertUnwindSafe(|| context.judge(message, envelope))).ok();
+        }
+        tokio::task::spawn_blocking(move || context.judge(message, envelope)).await.ok()
+    }
+
+    /// The verdict's edits, with what the gateway itself adds and takes away.
+    fn outgoing(&self, judged: &Judged, reference: &str, now: &jiff::Zoned) -> EditPlan {
+        let mut plan = judged.verdict.plan.clone();
+        let listener = self.settings();
+        let view = View::new(judged.message.as_bytes());
+        let secret = listener.trust.header.as_ref().map(|(name, _)| name);
+        let stamp = listener.stamp.as_ref();
+        for name in secret.into_iter().chain(stamp.map(|s| &s.field)) {
+            for field in view.named(name) {
+                // A rule may have taken it away already.
+                let _ = plan.edit(field.whole.clone(), Vec::new());
+            }
+        }
+        let accepted: Vec<&str> = judged.envelope.accepted().take(2).map(|r| r.address.as_str()).collect();
+        let received = Received {
+            name: &self.hello,
+            client: listener.received_client_address.then_some(self.peer.address),
+            hostname: &self.site.settings.hostname,
+            protocol: Protocol { esmtp: self.esmtp, tls: self.is_tls(), auth: self.is_logged_in(), utf8: self.utf8 },
+            reference,
+            only_recipient: match accepted.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+            date: &self.worker.date(now),
+        };
+        plan.prefix(received.field().as_bytes());
+        if let Some(stamp) = stamp {
+            let leaves = Splice::apply(&judged.message, &plan).to_vec();
+            plan.prefix(stamp::field(stamp, judged.envelope.reverse_path.as_str(), &leaves, now.timestamp().as_second()).as_bytes());
+        }
+        plan
+    }
+
+    /// DATA, the content, and what the upstream says to it. The error is what the client hears where the upstream said nothing
+    /// that could be believed.
+    async fn relay(&mut self, message: &RawMessage, plan: &EditPlan) -> Result<Final, Reply> {
+        let Some(upstream) = &mut self.upstream else { return Err(wording::UPSTREAM_LOST) };
+        upstream.queue(Asked::Data, &["DATA"]);
+        let mut heard = upstream.round_trip(DATA_INITIATION).await;
+        // Replies to an earlier RSET or NOOP of ours come first.
+        while matches!(heard, Ok((Asked::Rset | Asked::Noop, _))) {
+            heard = upstream.reply(DATA_INITIATION).await;
+        }
+        match heard {
+            Ok((Asked::Data, reply)) if reply.code() == 354 => {}
+            Ok((Asked::Data, reply)) => return Ok(Final::Refused(reply)),
+            Ok((asked, _)) => return Err(self.fail(&UpstreamError::Protocol(crate::smtp::client::ProtocolFault::Code(asked)))),
+            Err(error) => return Err(self.fail(&error)),
+        }
+        if upstream.spoke_early() {
+            // Whatever it says now, it did not say to this content. Maybe it is a refusal and a farewell; never a 250.
+            return match upstream.early_refusal().await {
+                Some(reply) => {
+                    self.upstream = None;
+                    Ok(Final::Refused(reply))
+                }
+                None => Err(self.fail(&UpstreamError::Protocol(crate::smtp::client::ProtocolFault::Unasked))),
+            };
+        }
+        let splice = Splice::apply(message, plan);
+        let sent = upstream.content(splice.slices()).await;
+        // An upstream that has had enough may say so and close before all is written: its words are worth hearing.
+        let heard = match sent {
+            Ok(()) => upstream.reply(DATA_TERMINATION).await,
+            Err(error) => match upstream.reply(Duration::from_secs(1)).await {
+                Ok((asked, reply)) if reply.code() >= 400 => Ok((asked, reply)),
+                _ => Err(error),
+            },
+        };
+        match heard {
+            Ok((_, reply)) => {
+                upstream.uses += 1;
+                if reply.code() == 421 {
+                    self.upstream = None;
+                }
+                Ok(ClientSession::conclude(reply))
+            }
+            // RFC 1047: it may have been delivered, and it may not.
+            Err(error) => {
+                self.worker.shared.metrics.upstream_error(crate::observe::UpstreamError::UnknownOutcome);
+                self.fail(&error);
+                Err(wording::UNKNOWN_OUTCOME)
+            }
+        }
+    }
+
+    /// The upstream is of no more use; says what the client hears.
+    fn fail(&mut self, error: &UpstreamError) -> Reply {
+        self.note_upstream_error(error);
+        self.upstream = None;
+        error.reply()
+    }
+
+    fn entry(&self, judged: Judged, reference: &str, time: jiff::Timestamp, outcome: Option<Outcome>) -> Entry {
+        Entry {
+            time,
+            reference: reference.into(),
+            listener: self.settings().name.clone(),
+            role: self.settings().role,
+            rules: self.site.classes.clone(),
+            message_id: judged.message_id,
+            subject: judged.subject,
+            size: judged.message.len() as u64,
+            envelope: judged.envelope,
+            disposition: judged.verdict.disposition,
+            matches: judged.verdict.matches,
+            facts: judged.verdict.facts,
+            level: judged.verdict.record,
+            personal: judged.verdict.personal,
+            automatic: judged.verdict.automatic,
+            detectors: Vec::new(),
+            outcome,
+        }
+    }
+
+    /// Never waits; what the queue cannot take is counted there.
+    fn record(&self, judged: Judged, reference: &str, time: jiff::Timestamp, outcome: Outcome) {
+        let _ = self.worker.shared.recorder.record(self.entry(judged, reference, time, Some(outcome)));
+    }
+
+    /// Where the council makes the record mandatory: the row, durable. A message that is not to be recorded has an empty one.
+    async fn reserve(&self, judged: &mut Judged, reference: &str, time: jiff::Timestamp) -> Result<Option<Ticket>, StoreError> {
+        let recorder = &self.worker.shared.recorder;
+        if !recorder.is_mandatory() {
+            return Ok(None);
+        }
+        let copy = Judged {
+            message: RawMessage::new(Vec::new()),
+            envelope: judged.envelope.clone(),
+            verdict: Verdict { plan: EditPlan::new(), ..judged.verdict.clone() },
+            message_id: judged.message_id.clone(),
+            subject: judged.subject.clone(),
+            sender: String::new(),
+            refusal: None,
+        };
+        let mut entry = self.entry(copy, reference, time, None);
+        entry.size = judged.message.len() as u64;
+        recorder.reserve(entry).await.map(Some)
+    }
+
+    /// Tells people what the verdict says they must hear. A refusal waits a moment for its notice to be durable; a delivery does
+    /// not keep its client waiting.
+    async fn tell(&self, judged: &mut Judged, reference: &str, time: jiff::Zoned, wait: bool) {
+        let notices = std::mem::take(&mut judged.verdict.notices);
+        let Some(outbox) = self.worker.shared.outbox.clone().filter(|_| !notices.is_empty()) else { return };
+        let told = Told {
+            notices,
+            matches: judged.verdict.matches.clone(),
+            disposition: judged.verdict.disposition.clone(),
+            message_id: judged.message_id.clone(),
+            fallback: if judged.message_id.is_none() { blake3::hash(judged.message.as_bytes()).to_hex().to_string() } else { String::new() },
+            reference: reference.into(),
+            time,
+            sender: judged.sender.clone(),
+            subject: View::new(judged.message.as_bytes()).subject().to_string().into(),
+            automatic: judged.verdict.automatic,
+        };
+        let telling = async move {
+            if let Err(error) = outbox.tell(told).await {
+                tracing::error!(event = "notice_lost", %error);
+            }
+        };
+        let telling = tokio::task::spawn_local(telling);
+        if wait {
+            // The task goes on by itself if this is not long enough.
+            let _ = tokio::time::timeout(NOTICE, telling).await;
+        }
+    }
+
+    /// One line where a rule acted; a plain delivery is in the record and the figures. No address, no subject.
+    fn log(&self, judged: &Judged, reference: &str) {
+        let verdict = &judged.verdict;
+        if verdict.disposition == Disposition::Deliver && verdict.matches.is_empty() && judged.refusal.is_none() {
+            tracing::debug!(event = "message", listener = %self.settings().name, reference, octets = judged.message.len());
+            return;
+        }
+        let acted = verdict.matches.iter().any(|m| m.mode >= policy::Mode::Warn);
+        if !acted && judged.refusal.is_none() {
+            tracing::debug!(event = "message", listener = %self.settings().name, reference, matches = verdict.matches.len());
+            return;
+        }
+        let rules: Vec<&str> = verdict.matches.iter().map(|m| &*m.rule).collect();
+        let disposition = if judged.refusal.is_some() { "refused" } else { verdict.disposition.word() };
+        tracing::info!(event = "message", listener = %self.settings().name, reference, disposition, rules = rules.join(","), octets = judged.message.len());
+    }
+}
+
+/// What judging needs, owned, so that it can move to another thread.
+struct Context {
+    site: Arc<Site>,
+    listener: usize,
+    peer: admission::Peer,
+    session: policy::Session,
+    now: jiff::Zoned,
+}
+
+impl Context {
+    fn judge(self, message: RawMessage, envelope: Envelope) -> Judged {
+        let settings = &self.site.settings;
+        let listener = &settings.listeners[self.listener];
+        let judged_already = listener
+            .stamp
+            .as_ref()
+            .is_some_and(|s| stamp::verifies(s, envelope.reverse_path.as_str(), &message, self.now.timestamp().as_second()));
+        let nothing = policy::Policy::default();
+        let policy = if judged_already { &nothing } else { &*settings.policy };
+        let case = Case { message: &message, envelope: &envelope, session: &self.session, now: self.now.clone() };
+        let facts = Facts::new(&case, &settings.policy);
+        let view = facts.view();
+        let refusal = if view.named("Received").count() > settings.limits.hops {
+            Some(wording::LOOP)
+        } else if listener.role == Role::Connector {
+            let header_is_right = listener.trust.header.as_ref().is_some_and(|(name, value)| {
+                let given: Vec<&[u8]> = view.named(name).map(|f| view.raw_body(f).trim_ascii()).collect();
+                // Exactly one: a client that adds its own beside the provider's proves nothing.
+                matches!(given.as_slice(), [only] if subtle::ConstantTimeEq::ct_eq(*only, value.as_bytes()).into())
+            });
+            let every = admission::every_is_council(&settings.council, envelope.accepted().map(|r| &r.address));
+            admission::content(listener, &self.peer, header_is_right, facts.sender().is_council, every)
+        } else {
+            None
+        };
+        let verdict = match &refusal {
+            Some(_) => plain(&facts),
+            None if judged_already => policy::evaluate(policy, &Facts::new(&case, policy)),
+            None => policy::evaluate(policy, &facts),
+        };
+        let message_id = view.message_id().map(str::to_string);
+        let subject = settings.monitoring.as_ref().filter(|m| m.subject).map(|_| view.subject().to_string());
+        let sender = if verdict.notices.is_empty() { String::new() } else { facts.sender().who.clone().unwrap_or_default() };
+        drop(facts);
+        drop(case);
+        Judged { message, envelope, verdict, message_id, subject, sender, refusal }
+    }
+}
+
+/// The verdict on what was refused before any rule was asked.
+fn plain(facts: &Facts<'_>) -> Verdict {
+    Verdict {
+        disposition: Disposition::Deliver,
+        decided_by: None,
+        matches: Vec::new(),
+        plan: EditPlan::new(),
+        edits: Vec::new(),
+        notices: Vec::new(),
+        record: RecordLevel::Metadata,
+        personal: false,
+        facts: facts.summary(false),
+        automatic: facts.automatic().is_some(),
+    }
+}

@@ -1,0 +1,1 @@
+//! HTML as the text that a reader sees.

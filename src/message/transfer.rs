@@ -1,0 +1,1 @@
+//! Transfer encodings, read leniently (RFC 2045 §6).

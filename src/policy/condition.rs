@@ -1,0 +1,375 @@
+//! What a rule may ask of a message: the contract's condition words as values.
+
+use std::sync::Arc;
+
+use super::case::Role;
+use super::people::Who;
+
+/// One question, or several joined.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    Always,
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    /// A `[[condition]]` of that name.
+    Is(Arc<str>, Arc<Condition>),
+    Direction(Vec<Direction>),
+    Role(Vec<Role>),
+    Listener(Vec<Arc<str>>),
+    /// The From author as written.
+    Sender(Who),
+    ProvenSender(Who),
+    EnvelopeSender(Who),
+    Recipient(Who),
+    EveryRecipient(Who),
+    EveryOutsider(Who),
+    Number(Number, Span),
+    /// Any of these patterns of that set of the policy.
+    Pattern(PatternUse),
+    HeaderPresent(Arc<str>, bool),
+    Marked(Vec<Marking>),
+    Protected(Vec<Protected>),
+    Forwarded(Vec<Forwarding>),
+    NotForwarded,
+    PersonalAccount(Vec<PersonalAccount>),
+    Calendar(bool),
+    ListMail(bool),
+    Automatic(Vec<Automatic>),
+    NotAutomatic,
+    Reply(ReplyKind),
+    Attachment(AttachmentTest),
+    Ambiguous(bool),
+    Identifiers {
+        kinds: Vec<Identifier>,
+        count: Span,
+    },
+    Links(Vec<Link>),
+    SendsAsOther(bool),
+    /// First and last day, both included.
+    Dates(jiff::civil::Date, jiff::civil::Date),
+    /// From and to; past midnight where `to` is not after `from`.
+    Hours(jiff::civil::Time, jiff::civil::Time),
+    Weekdays(Vec<jiff::civil::Weekday>),
+    /// A word whose fact cannot be had yet: always unknown.
+    Unavailable(Unavailable),
+}
+
+/// A condition word that is read but whose fact nothing here can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    pub word: &'static str,
+    pub needs: &'static str,
+}
+
+/// The words that need a fact from outside which no part of the gateway brings yet.
+pub const UNAVAILABLE: &[Unavailable] = &[
+    Unavailable { word: "seen-together", needs: "the index of past mail" },
+    Unavailable { word: "first-contact", needs: "the index of past mail" },
+    Unavailable { word: "virus", needs: "a virus scanner" },
+    Unavailable { word: "spf", needs: "look-ups in the DNS" },
+    Unavailable { word: "dkim", needs: "look-ups in the DNS" },
+    Unavailable { word: "dmarc", needs: "look-ups in the DNS" },
+    Unavailable { word: "rate", needs: "counts of past mail" },
+    Unavailable { word: "password-disclosed", needs: "trying passwords on attachments" },
+    Unavailable { word: "impersonates", needs: "the comparison of look-alike names" },
+    Unavailable { word: "unknown", needs: "evidence from outside" },
+];
+
+impl Unavailable {
+    pub fn of(word: &str) -> Option<Unavailable> {
+        UNAVAILABLE.iter().copied().find(|u| u.word == word)
+    }
+
+    pub fn why(self) -> String {
+        format!("{} is not available yet: it needs {}", self.word, self.needs)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    Outbound,
+    Internal,
+    Inbound,
+}
+
+impl Direction {
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Outbound => "outbound",
+            Direction::Internal => "internal",
+            Direction::Inbound => "inbound",
+        }
+    }
+}
+
+/// A number that a condition may bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Number {
+    RecipientCount,
+    OutsiderCount,
+    VisibleExternal,
+    VisiblePersonal,
+    InnerRecipients,
+    ClearText,
+    AddressesInText,
+    Size,
+}
+
+impl Number {
+    pub const ALL: &[Number] = &[
+        Number::RecipientCount,
+        Number::OutsiderCount,
+        Number::VisibleExternal,
+        Number::VisiblePersonal,
+        Number::InnerRecipients,
+        Number::ClearText,
+        Number::AddressesInText,
+        Number::Size,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Number::RecipientCount => "recipient-count",
+            Number::OutsiderCount => "outsider-count",
+            Number::VisibleExternal => "visible-external",
+            Number::VisiblePersonal => "visible-personal",
+            Number::InnerRecipients => "inner-recipients",
+            Number::ClearText => "clear-text",
+            Number::AddressesInText => "addresses-in-text",
+            Number::Size => "size",
+        }
+    }
+
+    /// "17 external addresses are visible".
+    pub fn sentence(self, n: u64) -> String {
+        let s = if n == 1 { "" } else { "s" };
+        let es = if n == 1 { "" } else { "es" };
+        let are = if n == 1 { "is" } else { "are" };
+        match self {
+            Number::RecipientCount => format!("{n} recipient{s}"),
+            Number::OutsiderCount => format!("{n} recipient{s} outside the council"),
+            Number::VisibleExternal => format!("{n} external address{es} {are} visible"),
+            Number::VisiblePersonal => format!("{n} personal address{es} {are} visible"),
+            Number::InnerRecipients => format!("{n} address{es} {are} visible inside the signed part"),
+            Number::ClearText => format!("{n} character{s} can be read outside what is protected"),
+            Number::AddressesInText => {
+                format!("{n} personal address{es} {} in the text or an attachment", if n == 1 { "stands" } else { "stand" })
+            }
+            Number::Size => format!("{n} octets"),
+        }
+    }
+}
+
+/// `{ at-least = 3, at-most = 9 }`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Span {
+    pub at_least: u64,
+    pub at_most: u64,
+}
+
+impl Span {
+    pub const fn at_least(n: u64) -> Span {
+        Span { at_least: n, at_most: u64::MAX }
+    }
+
+    pub fn holds(self, n: u64) -> bool {
+        self.at_least <= n && n <= self.at_most
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.at_least, self.at_most) {
+            (a, b) if a == b => write!(f, "exactly {a}"),
+            (a, u64::MAX) => write!(f, "at least {a}"),
+            (0, b) => write!(f, "at most {b}"),
+            (a, b) => write!(f, "{a} to {b}"),
+        }
+    }
+}
+
+/// Patterns of one set.
+#[derive(Clone, Debug)]
+pub struct PatternUse {
+    /// Index into the policy's pattern sets.
+    pub set: usize,
+    /// Each with what the Clerk may be shown of it: the words, or nothing of a regular expression but its number.
+    pub patterns: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Marking {
+    Confidential,
+    Personal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protected {
+    Message,
+    Attachments,
+    Neither,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    ByHand,
+    Automatic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PersonalAccount {
+    Recipient,
+    OwnRecipient,
+    Sender,
+    ReplyTo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Automatic {
+    Reply,
+    Bounce,
+    Receipt,
+    Generated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplyKind {
+    Any,
+    ToAll,
+    Not,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttachmentKind {
+    Executable,
+    Script,
+    Macro,
+    Archive,
+    EncryptedArchive,
+    EncryptedDocument,
+    DiskImage,
+    DoubleExtension,
+    Calendar,
+    Video,
+}
+
+/// One file must fit all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachmentTest {
+    /// Any of these; empty for any file.
+    pub kinds: Vec<AttachmentKind>,
+    /// Octets, decoded.
+    pub size: Span,
+    /// `attachment = false`: none such.
+    pub absent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Identifier {
+    NationalInsurance,
+    Nhs,
+    BankAccount,
+    TaxReference,
+    Passport,
+    DrivingLicence,
+    PaymentCard,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    TextDiffers,
+    LookAlike,
+    Numeric,
+    Shortened,
+}
+
+/// The words of an enumeration, for reading and for showing.
+macro_rules! words {
+    ($($type:ident { $($variant:ident = $word:literal),+ $(,)? })+) => {$(
+        impl $type {
+            pub const WORDS: &[(&str, $type)] = &[$(($word, $type::$variant)),+];
+
+            pub fn name(self) -> &'static str {
+                $type::WORDS.iter().find(|(_, v)| *v == self).map_or("", |(w, _)| w)
+            }
+        }
+    )+};
+}
+
+words! {
+    Direction { Outbound = "outbound", Internal = "internal", Inbound = "inbound" }
+    Marking { Confidential = "confidential", Personal = "personal" }
+    Forwarding { ByHand = "by-hand", Automatic = "automatic" }
+    PersonalAccount { Recipient = "recipient", OwnRecipient = "own-recipient", Sender = "sender", ReplyTo = "reply-to" }
+    Automatic { Reply = "reply", Bounce = "bounce", Receipt = "receipt", Generated = "generated" }
+    AttachmentKind {
+        Executable = "executable", Script = "script", Macro = "macro", Archive = "archive", EncryptedArchive = "encrypted-archive",
+        EncryptedDocument = "encrypted-document", DiskImage = "disk-image", DoubleExtension = "double-extension", Calendar = "calendar",
+        Video = "video",
+    }
+    Identifier {
+        NationalInsurance = "national-insurance", Nhs = "nhs", BankAccount = "bank-account", TaxReference = "tax-reference",
+        Passport = "passport", DrivingLicence = "driving-licence", PaymentCard = "payment-card",
+    }
+    Link { TextDiffers = "text-differs", LookAlike = "look-alike", Numeric = "numeric", Shortened = "shortened" }
+}
+
+impl Condition {
+    /// Roughly what it costs to know: joined conditions are asked in this order, so that the dear ones are rarely asked.
+    pub fn cost(&self) -> u32 {
+        use Condition::*;
+        match self {
+            Always | Role(_) | Listener(_) | Dates(..) | Hours(..) | Weekdays(_) | Unavailable(_) | Number(self::Number::Size, _) => 0,
+            EnvelopeSender(_) | Direction(_) | SendsAsOther(_) => 1,
+            Sender(_) | ProvenSender(_) | HeaderPresent(..) | ListMail(_) => 2,
+            Recipient(_) | EveryRecipient(_) | EveryOutsider(_) | Number(..) if !self.reads_body() => 3,
+            PersonalAccount(_) | Reply(_) => 4,
+            Automatic(_) | NotAutomatic => 6,
+            Calendar(_) | Pattern(_) => 10,
+            Marked(_) => 12,
+            Forwarded(_) | NotForwarded | Ambiguous(_) => 20,
+            All(each) | Any(each) => each.iter().map(Condition::cost).max().unwrap_or(0),
+            Not(one) => one.cost(),
+            Is(_, one) => one.cost(),
+            Protected(_)
+            | Attachment(_)
+            | Identifiers { .. }
+            | Links(_)
+            | Number(..)
+            | Recipient(_)
+            | EveryRecipient(_)
+            | EveryOutsider(_) => 40,
+        }
+    }
+
+    fn reads_body(&self) -> bool {
+        matches!(
+            self,
+            Condition::Number(Number::ClearText | Number::AddressesInText | Number::InnerRecipients, _)
+                | Condition::Identifiers { .. }
+                | Condition::Links(_)
+        )
+    }
+
+    /// Whether anything in it satisfies `test`.
+    pub fn mentions(&self, test: &dyn Fn(&Condition) -> bool) -> bool {
+        test(self)
+            || match self {
+                Condition::All(each) | Condition::Any(each) => each.iter().any(|c| c.mentions(test)),
+                Condition::Not(one) => one.mentions(test),
+                Condition::Is(_, one) => one.mentions(test),
+                _ => false,
+            }
+    }
+
+    /// The first bounded number in it, for `{count}`.
+    pub fn first_number(&self) -> Option<Number> {
+        match self {
+            Condition::Number(n, _) => Some(*n),
+            Condition::All(each) | Condition::Any(each) => each.iter().find_map(Condition::first_number),
+            Condition::Is(_, one) => one.first_number(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Is the message flagged confidential or personal? Only marks that somebody set on purpose count; the word "confidential" in a
+//! body stands in nearly every legal footer and never does.
+
+use super::prefixes;
+use crate::message::View;
+
+/// What the council configured: `[marking]` in a rule file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MarkingSettings {
+    /// Identifiers of the Microsoft sensitivity labels that mean confidential, in lower case.
+    pub labels: Vec<String>,
+    /// The council's own tenant, in lower case. Labels of others are ignored: they travel in replies.
+    pub site_id: Option<String>,
+    /// Header fields whose presence means confidential.
+    pub headers: Vec<String>,
+}
+
+/// What was found, with the evidence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    pub confidential: Option<&'static str>,
+    pub personal: Option<&'static str>,
+}
+
+/// Marks in the header.
+pub fn in_header(view: &View<'_>, settings: &MarkingSettings) -> Marks {
+    let mut marks = Marks::default();
+    for field in view.named("Sensitivity") {
+        // RFC 4021 §2.1.55; some programs write a blank for the hyphen.
+        let value = view.unfolded(field);
+        let value: String =
+            String::from_utf8_lossy(&value).split('(').next().unwrap_or_default().trim().replace([' ', '_'], "-").to_ascii_lowercase();
+        match value.as_str() {
+            "company-confidential" => marks.confidential = Some("its Sensitivity is Company-Confidential"),
+            "personal" | "private" => marks.personal = Some("its Sensitivity is Personal or Private"),
+            _ => {}
+        }
+    }
+    if marks.confidential.is_none()
+        && !settings.labels.is_empty()
+        && view.named("msip_labels").any(|f| our_label(&view.unfolded(f), settings))
+    {
+        marks.confidential = Some("it bears the council's confidential label");
+    }
+    if marks.confidential.is_none() && settings.headers.iter().any(|name| view.named(name).next().is_some()) {
+        marks.confidential = Some("it bears the council's confidential header");
+    }
+    if marks.confidential.is_none() {
+        marks.confidential = in_subject(view.subject());
+    }
+    marks
+}
+
+/// A government marking as the body's first line.
+pub fn in_body(text: &str) -> Option<&'static str> {
+    let first = text.lines().map(str::trim).find(|l| !l.is_empty())?;
+    let bare = prefixes::bracketed(first).map_or(first, |(inner, _)| inner).trim_matches(['*', '#', '_', ' ']);
+    (first.chars().count() <= 80 && is_official_sensitive(bare)).then_some("its first line is marked OFFICIAL-SENSITIVE")
+}
+
+/// `MSIP_Label_<GUID>_Enabled=true; MSIP_Label_<GUID>_SiteId=<tenant>; …`, several labels of several tenants in one field.
+fn our_label(value: &[u8], settings: &MarkingSettings) -> bool {
+    let Some(site_id) = &settings.site_id else { return false };
+    let value = String::from_utf8_lossy(value);
+    // Folding may leave blanks anywhere.
+    let compact: String = value.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+    let pairs: Vec<(&str, &str)> = compact.split(';').filter_map(|p| p.split_once('=')).collect();
+    settings.labels.iter().any(|guid| {
+        let says = |key: &str, wanted: &str| {
+            pairs.iter().any(|(k, v)| {
+                k.strip_prefix("msip_label_").and_then(|k| k.strip_suffix(key)) == Some(guid) && v.trim_matches('"') == wanted
+            })
+        };
+        says("_enabled", "true") && says("_siteid", site_id)
+    })
+}
+
+/// Marks at the start of a subject, under any stack of reply and forward prefixes and other people's tags.
+pub fn in_subject(subject: &str) -> Option<&'static str> {
+    const TAG: &str = "its subject is marked confidential";
+    const OFFICIAL: &str = "its subject is marked OFFICIAL-SENSITIVE";
+    let mut rest = prefixes::strip(subject);
+    // A tag at the end is as deliberate as one at the start.
+    if let Some(open) = rest.trim_end().strip_suffix(']').and_then(|r| r.rfind('[')) {
+        let inner = &rest[open + 1..rest.trim_end().len() - 1];
+        if is_confidential_phrase(&simple(inner)) {
+            return Some(TAG);
+        }
+        if is_official_sensitive(inner) {
+            return Some(OFFICIAL);
+        }
+    }
+    while let Some((inner, after)) = prefixes::bracketed(rest) {
+        if is_confidential_phrase(&simple(inner)) {
+            return Some(TAG);
+        }
+        if is_official_sensitive(inner) {
+            return Some(OFFICIAL);
+        }
+        rest = prefixes::strip(after);
+    }
+    let starred = rest.trim_start_matches(['*', '#', '!', ' ']);
+    if is_official_sensitive(starred) {
+        return Some(OFFICIAL);
+    }
+    starts_with_confidential(starred).then_some(TAG)
+}
+
+const DASHES: [char; 8] = ['-', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'];
+
+/// Longest first.
+const PHRASES: &[&str] = &[
+    "strictly private and confidential",
+    "strictly private confidential",
+    "private and confidential",
+    "confidential and private",
+    "private confidential",
+    "company confidential",
+    "council confidential",
+    "strictly confidential",
+    "in confidence",
+    "confidential",
+];
+
+/// Lower case, `&` and `+` as "and", other marks as blanks, one blank between words.
+fn simple(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' | '+' => out.push_str(" and "),
+            c if c.is_alphanumeric() => out.extend(c.to_lowercase()),
+            _ => out.push(' '),
+        }
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_confidential_phrase(simple: &str) -> bool {
+    PHRASES.contains(&simple)
+}
+
+/// `Confidential: …`, `Private & Confidential - …`, or the phrase alone. "Confidential item at next meeting" is a sentence.
+fn starts_with_confidential(subject: &str) -> bool {
+    // What stands before the first separator must be a phrase, whole.
+    let end = subject
+        .char_indices()
+        .find(|(i, c)| matches!(c, ':' | '|' | '/' | '*' | '#' | '\u{ff1a}') || (DASHES.contains(c) && is_free_dash(subject, *i)))
+        .map_or(subject.len(), |(i, _)| i);
+    if end <= 60 && is_confidential_phrase(&simple(&subject[..end])) {
+        return true;
+    }
+    // PRIVATE AND CONFIDENTIAL in capitals, before words that are not: a mark without its separator.
+    let words: Vec<&str> = subject.split_whitespace().collect();
+    (2..=4.min(words.len())).any(|n| {
+        let capitals = words[..n].iter().all(|w| !w.chars().any(char::is_lowercase));
+        let phrase = simple(&words[..n].join(" "));
+        capitals
+            && phrase.contains("confidential")
+            && phrase.contains(' ')
+            && is_confidential_phrase(&phrase)
+            && words.get(n).is_none_or(|w| w.chars().any(char::is_lowercase))
+    })
+}
+
+/// A dash with a blank (or the end) on one side; `Confidential-item` is a compound.
+fn is_free_dash(text: &str, at: usize) -> bool {
+    let before = text[..at].chars().next_back();
+    let after = text[at..].chars().nth(1);
+    before.is_none_or(char::is_whitespace) || after.is_none_or(|c| c.is_whitespace() || DASHES.contains(&c))
+}
+
+/// `OFFICIAL-SENSITIVE` with hyphen, blanks, colon or any dash, at the start. Descriptors may follow. Written small it counts
+/// only where a separator or nothing follows, since "official sensitive…" may start a sentence.
+fn is_official_sensitive(text: &str) -> bool {
+    let text = text.trim_start();
+    let Some(head) = text.get(..8).filter(|h| h.eq_ignore_ascii_case("official")) else { return false };
+    let middle = &text[8..];
+    let rest = middle.trim_start_matches(|c: char| c.is_whitespace() || c == ':' || DASHES.contains(&c));
+    if rest.len() == middle.len() {
+        return false;
+    }
+    let Some(word) = rest.get(..9).filter(|w| w.eq_ignore_ascii_case("sensitive")) else { return false };
+    let after = &rest[9..];
+    if after.chars().next().is_some_and(char::is_alphanumeric) {
+        return false;
+    }
+    let capitals = !head.chars().chain(word.chars()).any(|c| c.is_ascii_lowercase());
+    let closed =
+        after.trim_start().chars().next().is_none_or(|c| matches!(c, ':' | ']' | ')' | '|' | '/' | '[' | '(' | '*') || DASHES.contains(&c));
+    capitals || closed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_that_flag() {
+        for subject in [
+            "[CONFIDENTIAL] Staffing",
+            "[Confidential]",
+            "Confidential",
+            "Private & Confidential: pay",
+            "PRIVATE AND CONFIDENTIAL - pay",
+            "PRIVATE AND CONFIDENTIAL Pay review",
+            "Confidential - pay",
+            "Confidential – pay",
+            "CONFIDENTIAL: pay",
+            "Strictly confidential: pay",
+            "(Confidential) pay",
+            "*CONFIDENTIAL* pay",
+            "Re: Confidential - pay",
+            "RE: FW: AW: [confidential] pay",
+            "Fwd: WG: TR: RV: VS: VB: I: ENC: Ymlaen: Confidential: pay",
+            "[EXTERNAL] Re: [Private & Confidential] pay",
+            "Pay review [CONFIDENTIAL]",
+            "OFFICIAL-SENSITIVE",
+            "OFFICIAL SENSITIVE tender",
+            "OFFICIAL: SENSITIVE tender",
+            "OFFICIAL–SENSITIVE COMMERCIAL tender",
+            "OFFICIAL - SENSITIVE: tender",
+            "Official-Sensitive: tender",
+            "[OFFICIAL-SENSITIVE PERSONAL] tender",
+            "Re: OFFICIAL-SENSITIVE tender",
+        ] {
+            assert!(in_subject(subject).is_some(), "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn subjects_that_do_not() {
+        for subject in [
+            "",
+            "Confidential item at next meeting",
+            "Confidentiality policy review",
+            "Official opening of playground",
+            "Official sensitive plants day",
+            "OFFICIAL opening",
+            "Non-confidential minutes",
+            "Re: Confidential waste collection",
+            "Confidential-waste bins",
+            "Is this confidential?",
+            "Agenda: confidential session",
+            "[secure] tender",
+            "The official: sensitive topics",
+        ] {
+            assert_eq!(in_subject(subject), None, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn first_lines() {
+        assert!(in_body("\n  OFFICIAL-SENSITIVE\n\nDear all").is_some());
+        assert!(in_body("**OFFICIAL: SENSITIVE**").is_some());
+        assert!(in_body("[OFFICIAL-SENSITIVE] staffing").is_some());
+        assert_eq!(in_body("Dear all\nOFFICIAL-SENSITIVE"), None);
+        assert_eq!(in_body("This email is confidential and may be privileged."), None);
+        assert_eq!(in_body("Official opening of the playground"), None);
+        assert_eq!(in_body(""), None);
+    }
+
+    #[test]
+    fn labels_count_only_from_the_councils_own_tenant() {
+        let settings = MarkingSettings { labels: vec!["aa-bb".into()], site_id: Some("cc-dd".into()), headers: vec![] };
+        let ours = b"MSIP_Label_AA-BB_Enabled=true; MSIP_Label_aa-bb_Site\r\n Id=CC-DD; MSIP_Label_ff-ff_Enabled=true";
+        assert!(our_label(&ours.iter().copied().filter(|b| !b"\r\n".contains(b)).collect::<Vec<_>>(), &settings));
+        for other in [
+            "MSIP_Label_aa-bb_Enabled=true; MSIP_Label_aa-bb_SiteId=other",
+            "MSIP_Label_ee-ee_Enabled=true; MSIP_Label_ee-ee_SiteId=cc-dd",
+            "MSIP_Label_aa-bb_Enabled=false; MSIP_Label_aa-bb_SiteId=cc-dd",
+            "MSIP_Label_aa-bb_Enabled=true",
+        ] {
+            assert!(!our_label(other.as_bytes(), &settings), "{other}");
+        }
+    }
+
+    #[test]
+    fn headers() {
+        let marks = |header: &str| in_header(&View::new(format!("{header}\r\n\r\n").as_bytes()), &MarkingSettings::default());
+        assert!(marks("Sensitivity: Company-Confidential").confidential.is_some());
+        assert!(marks("Sensitivity: company confidential").confidential.is_some());
+        assert!(marks("Sensitivity: Personal").personal.is_some());
+        assert!(marks("Sensitivity: Private").personal.is_some());
+        assert_eq!(marks("Sensitivity: Normal"), Marks::default());
+        assert_eq!(marks("Importance: high\r\nX-Priority: 1\r\nX-Protective-Marking: SEC=OFFICIAL:Sensitive"), Marks::default());
+    }
+}

@@ -1,0 +1,12 @@
+//! What can be told from a message by looking: one file for each thing that is looked for. Each says what it saw, in words for
+//! the Clerk that show no address.
+
+pub mod attachments;
+pub mod automatic;
+pub mod forwarding;
+pub mod identifiers;
+pub mod links;
+pub mod marking;
+pub mod own_account;
+pub mod prefixes;
+pub mod recipients;

@@ -1,0 +1,157 @@
+//! Does a personal account look like a council user's own? Nobody's name is proof: this is evidence for a notice, not for a refusal.
+
+use crate::policy::rule::Member;
+
+/// Words in names and local parts that say an office, not a person.
+const OFFICES: &[&str] = &[
+    "clerk",
+    "deputy",
+    "assistant",
+    "chair",
+    "chairman",
+    "chairwoman",
+    "chairperson",
+    "vice",
+    "cllr",
+    "councillor",
+    "council",
+    "parish",
+    "town",
+    "admin",
+    "office",
+    "officer",
+    "info",
+    "enquiries",
+    "rfo",
+    "finance",
+    "treasurer",
+    "secretary",
+    "hello",
+    "mail",
+    "email",
+    "contact",
+    "mrs",
+    "mr",
+    "ms",
+    "miss",
+    "dr",
+    "sir",
+    "dame",
+    "rev",
+    "revd",
+    "the",
+    "and",
+];
+
+/// Somebody of the council, by the names that can be had.
+#[derive(Clone, Copy, Debug)]
+pub struct User<'a> {
+    /// The council address in normal form.
+    pub address: &'a str,
+    pub display: Option<&'a str>,
+    pub registered: &'a [String],
+}
+
+impl<'a> User<'a> {
+    pub fn of(member: &'a Member) -> User<'a> {
+        User { address: &member.address, display: member.name.as_deref(), registered: &member.personal }
+    }
+}
+
+/// Whether `account` (normal form, at a consumer domain, with the name beside it) is the user's, or looks like it.
+pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
+    if user.registered.iter().any(|a| a == account) {
+        return true;
+    }
+    let (Some(mine), Some(theirs)) = (local(user.address), local(account)) else { return false };
+    let mut names: Vec<Vec<String>> = Vec::new();
+    if let Some(name) = user.display {
+        names.push(words(name));
+    }
+    names.push(words(mine));
+    if let Some(other) = display.map(words) {
+        if other.len() >= 2 && names.iter().any(|n| same_words(n, &other)) {
+            return true;
+        }
+    }
+    let letters: String =
+        theirs.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
+    names.iter().any(|name| looks_like(name, &letters))
+}
+
+fn local(address: &str) -> Option<&str> {
+    address.rsplit_once('@').map(|(l, _)| l)
+}
+
+/// A name's words, lower case, offices and titles off.
+fn words(name: &str) -> Vec<String> {
+    name.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).filter(|w| !w.is_empty() && !OFFICES.contains(&w.as_str())).collect()
+}
+
+fn same_words(a: &[String], b: &[String]) -> bool {
+    a.len() >= 2 && a.len() == b.len() && a.iter().all(|w| b.contains(w))
+}
+
+/// The account's letters are the surname, with nothing beside it but the forenames or their initials.
+fn looks_like(name: &[String], letters: &str) -> bool {
+    match name {
+        [] => false,
+        // A single word ("jashby", "ashby") must be the whole account.
+        [only] => only.chars().count() >= 4 && letters == only,
+        [forenames @ .., surname] => {
+            let whole: String = name.concat();
+            if letters == whole {
+                return whole.chars().count() >= 5;
+            }
+            if surname.chars().count() < 3 {
+                return false;
+            }
+            letters.match_indices(surname.as_str()).any(|(at, _)| {
+                let rest = format!("{}{}", &letters[..at], &letters[at + surname.len()..]);
+                let initials: String = forenames.iter().filter_map(|f| f.chars().next()).collect();
+                let first = forenames.first().map(String::as_str).unwrap_or_default();
+                (rest.is_empty() && surname.chars().count() >= 5)
+                    || (!rest.is_empty()
+                        && (rest == initials
+                            || rest == first
+                            || rest == forenames.concat()
+                            || initials.starts_with(&rest)
+                            || (rest.chars().count() >= 3 && first.starts_with(&rest))))
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alike() {
+        let own = |address: &str, display: Option<&str>, account: &str, shown: Option<&str>| {
+            is_own(User { address, display, registered: &[] }, account, shown)
+        };
+        let jane = Some("Cllr Jane Ashby");
+        for account in [
+            "jane.ashby@gmail.com",
+            "janeashby57@gmail.com",
+            "j.ashby@btinternet.com",
+            "ashbyj@sky.com",
+            "ashby.jane@gmail.com",
+            "jane-ashby+pc@gmail.com",
+            "ashby1957@aol.com",
+            "janashby@me.com",
+        ] {
+            assert!(own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
+        }
+        for account in ["tom.ashby@gmail.com", "jane.smith@gmail.com", "ashbyflowers@gmail.com", "bob@gmail.com", "clerk@gmail.com"] {
+            assert!(!own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
+        }
+        assert!(own("cllr.ashby@wragby.gov.uk", jane, "rosebud12@gmail.com", Some("Jane Ashby")));
+        assert!(own("j.ashby@wragby.gov.uk", None, "jashby@gmail.com", None));
+        assert!(own("jashby@wragby.gov.uk", None, "j.ashby@gmail.com", None));
+        assert!(!own("clerk@wragby.gov.uk", Some("Parish Clerk"), "clerk.office@gmail.com", None));
+        assert!(!own("clerk@wragby.gov.uk", None, "mary@gmail.com", Some("Mary")));
+        assert!(is_own(User { address: "clerk@x.uk", display: None, registered: &["m@gmail.com".into()] }, "m@gmail.com", None));
+    }
+}

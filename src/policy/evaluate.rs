@@ -1,0 +1,351 @@
+//! Judging: every rule, in no order; the strictest disposition wins, edits and notices add up, the least record wins.
+
+use std::sync::Arc;
+
+use super::condition::Number;
+use super::explain::{because, clean};
+use super::facts::Facts;
+use super::judge;
+use super::people::Class;
+use super::rule::{ExemptFrom, IfUnknown, Policy, Rule};
+use super::say::{Fill, Template, list};
+use super::truth::Truth;
+use super::verdict::{Disposition, FieldEdit, Match, Mode, Notice, Person, RecordLevel, Verdict};
+use crate::message::rewrite::{self, WhatIfToEmpty};
+use crate::message::{EditPlan, subject};
+
+/// Judges one message. Pure: the same facts give the same verdict, and the order of rules gives no other.
+pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Verdict {
+    let mut judging = Judging::new(policy, facts);
+    let exempts = Exempts::new(policy, facts);
+    for rule in &policy.rules {
+        if rule.mode == Mode::Off || exempts.reason(rule, facts).is_some() {
+            continue;
+        }
+        match judge::matches(rule, facts) {
+            Truth::False => {}
+            Truth::True => judging.matched(rule),
+            Truth::Unknown(why) => judging.unknown(rule, &why),
+        }
+    }
+    judging.finish(exempts.record)
+}
+
+/// Why `rule` is not judged for this message; none if it is.
+pub(super) fn exempt_reason(policy: &Policy, rule: &Rule, facts: &Facts<'_>) -> Option<String> {
+    Exempts::new(policy, facts).reason(rule, facts).map(str::to_string)
+}
+
+/// The `[[exempt]]` tables that hold: judged before all rules.
+#[derive(Default)]
+struct Exempts<'p> {
+    rules: Vec<&'p Arc<str>>,
+    content: bool,
+    record: Option<RecordLevel>,
+}
+
+impl<'p> Exempts<'p> {
+    fn new(policy: &'p Policy, facts: &Facts<'_>) -> Exempts<'p> {
+        let mut out = Exempts::default();
+        // An exemption that cannot be told does not hold.
+        for exempt in policy.exempts.iter().filter(|e| judge::holds(&e.when, facts).is_true()) {
+            match &exempt.from {
+                ExemptFrom::Rules(ids) => out.rules.extend(ids),
+                ExemptFrom::Content => out.content = true,
+                ExemptFrom::Nothing => {}
+            }
+            out.record = least(out.record, exempt.record);
+        }
+        out
+    }
+
+    fn reason(&self, rule: &Rule, facts: &Facts<'_>) -> Option<&'static str> {
+        if rule.guards {
+            return None;
+        }
+        if self.rules.iter().any(|id| **id == rule.id) || (self.content && rule.reads_content) {
+            return Some("the message is exempt");
+        }
+        // FIELD "Flagged confidential": mail marked personal is not read by rules, but for malware.
+        (rule.reads_content && facts.personal().is_some()).then_some("the message is marked personal, and the rule reads what people wrote")
+    }
+}
+
+fn least(a: Option<RecordLevel>, b: Option<RecordLevel>) -> Option<RecordLevel> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+struct Judging<'p, 'f, 'a> {
+    policy: &'p Policy,
+    facts: &'f Facts<'a>,
+    matches: Vec<Match>,
+    /// Every disposition that a rule asks for.
+    wanted: Vec<(Disposition, Arc<str>)>,
+    /// Rules whose edits are to be made.
+    editing: Vec<&'p Rule>,
+    notices: Vec<Notice>,
+    record: Option<RecordLevel>,
+    /// From rules that only observe: they may lower the record, not raise it.
+    record_ceiling: Option<RecordLevel>,
+}
+
+impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
+    fn new(policy: &'p Policy, facts: &'f Facts<'a>) -> Self {
+        Judging {
+            policy,
+            facts,
+            matches: Vec::new(),
+            wanted: Vec::new(),
+            editing: Vec::new(),
+            notices: Vec::new(),
+            record: None,
+            record_ceiling: None,
+        }
+    }
+
+    fn matched(&mut self, rule: &'p Rule) {
+        let overridden = rule
+            .override_name
+            .as_ref()
+            .filter(|_| self.facts.is_council_sender())
+            .and_then(|name| subject::override_reason(self.facts.view(), name));
+        let yields = overridden.is_some();
+        self.matches.push(Match {
+            rule: rule.id.clone(),
+            title: rule.title.clone(),
+            mode: rule.mode,
+            clauses: rule.clauses.clone(),
+            because: because(rule, self.facts),
+            actions: rule.then.words(),
+            overridden,
+        });
+        if yields {
+            return;
+        }
+        match rule.mode {
+            Mode::Off => {}
+            Mode::Observe => self.record_ceiling = least(self.record_ceiling, rule.then.record),
+            Mode::Warn => {
+                self.record_ceiling = least(self.record_ceiling, rule.then.record);
+                if rule.then.stops() || rule.then.edits() || !rule.then.notify.is_empty() {
+                    let text = format!("{} (a trial: the message was delivered unchanged)", self.text(rule));
+                    self.tell(rule, Person::Sender, text.clone());
+                    for person in &rule.then.notify {
+                        self.tell(rule, *person, text.clone());
+                    }
+                }
+            }
+            Mode::Enforce => self.enforce(rule),
+        }
+    }
+
+    fn enforce(&mut self, rule: &'p Rule) {
+        self.record = least(self.record, rule.then.record);
+        if rule.then.edits() {
+            self.editing.push(rule);
+        }
+        let text = self.text(rule);
+        for person in &rule.then.notify {
+            self.tell(rule, *person, text.clone());
+        }
+        if let Some(template) = &rule.then.reject {
+            self.wanted.push((Disposition::Reject { text: self.fill(rule, template) }, rule.id.clone()));
+            // FIELD: a refusal is easily missed, so every council sender whose mail is refused is told.
+            self.tell(rule, Person::Sender, text.clone());
+        }
+        if let Some(template) = &rule.then.defer {
+            self.wanted.push((Disposition::Defer { text: self.fill(rule, template) }, rule.id.clone()));
+        }
+        if let Some(hold) = &rule.then.hold {
+            self.wanted.push((Disposition::Hold { text: format!("Waiting for the {}: {}", hold.by.word(), rule.title) }, rule.id.clone()));
+            self.tell(rule, Person::Sender, text);
+        }
+    }
+
+    /// A fact that the rule needs could not be had. Only an enforced rule may stop mail for that.
+    fn unknown(&mut self, rule: &'p Rule, why: &str) {
+        if rule.mode != Mode::Enforce || rule.if_unknown == IfUnknown::Skip {
+            return;
+        }
+        let (disposition, action) = match rule.if_unknown {
+            IfUnknown::Hold => (Disposition::Hold { text: format!("Waiting, since it could not be checked: {}", rule.title) }, "hold"),
+            _ => (Disposition::Defer { text: "It could not be checked just now. It is tried again by itself.".into() }, "defer"),
+        };
+        self.wanted.push((disposition, rule.id.clone()));
+        self.matches.push(Match {
+            rule: rule.id.clone(),
+            title: rule.title.clone(),
+            mode: rule.mode,
+            clauses: rule.clauses.clone(),
+            because: vec![format!("it cannot be told: {why}")],
+            actions: vec![action],
+            overridden: None,
+        });
+    }
+
+    fn finish(mut self, exempt_record: Option<RecordLevel>) -> Verdict {
+        let (disposition, decided_by) = strictest(std::mem::take(&mut self.wanted));
+        let mut plan = EditPlan::new();
+        let mut edits = Vec::new();
+        if matches!(disposition, Disposition::Deliver | Disposition::Hold { .. }) {
+            self.edit(&mut plan, &mut edits);
+        }
+        let judged = !self.policy.rules.is_empty();
+        let personal = self.facts.personal().is_some();
+        let mut record = self.record.unwrap_or(RecordLevel::Metadata);
+        for ceiling in [self.record_ceiling, exempt_record, personal.then_some(RecordLevel::Count)].into_iter().flatten() {
+            record = record.min(ceiling);
+        }
+        Verdict {
+            disposition,
+            decided_by,
+            matches: self.matches,
+            plan,
+            edits,
+            notices: self.notices,
+            record,
+            personal,
+            facts: if judged { self.facts.summary(false) } else { Default::default() },
+            automatic: self.facts.automatic().is_some(),
+        }
+    }
+
+    /// All edits of all rules. Addresses are hidden once, however many rules ask.
+    fn edit(&self, plan: &mut EditPlan, edits: &mut Vec<FieldEdit>) {
+        let view = self.facts.view();
+        let mut changed: Vec<String> = Vec::new();
+        let mut note = |field: &str, rule: &Arc<str>, edits: &mut Vec<FieldEdit>| {
+            if !changed.iter().any(|c| c.eq_ignore_ascii_case(field)) {
+                changed.push(field.to_string());
+            }
+            let edit = FieldEdit { field: field.to_string(), rule: rule.clone() };
+            if !edits.contains(&edit) {
+                edits.push(edit);
+            }
+        };
+        if let Some(rule) = self.editing.iter().find(|r| r.then.hide_recipients) {
+            let keep = |mailbox: &crate::message::Mailbox| !self.policy.classify(&mailbox.normal()).is_stranger();
+            let hidden = rewrite::hide_recipients(view, &keep, WhatIfToEmpty::default(), plan);
+            for field in &hidden.fields {
+                note(field, &rule.id, edits);
+            }
+        }
+        for (name, rule) in self.overrides() {
+            if rewrite::cut_override(view, &name, plan).is_some() {
+                note("Subject", &rule, edits);
+            }
+        }
+        for rule in &self.editing {
+            if let Some(tag) = &rule.then.tag_subject {
+                if rewrite::tag_subject(view, tag, plan) {
+                    note("Subject", &rule.id, edits);
+                }
+            }
+        }
+        for rule in &self.editing {
+            for name in &rule.then.remove_header {
+                for field in view.named(name) {
+                    // A field that another rule changes is left to that rule.
+                    if plan.edit(field.whole.clone(), Vec::new()).is_ok() {
+                        note(name, &rule.id, edits);
+                    }
+                }
+            }
+        }
+        let mut added = Vec::new();
+        for rule in &self.editing {
+            for (name, value) in &rule.then.add_header {
+                let line = format!("{name}: {value}\r\n").into_bytes();
+                let there = view.named(name).any(|f| view.unfolded(f).as_ref() == value.as_bytes());
+                if !there && memchr::memmem::find(&added, &line).is_none() {
+                    added.extend_from_slice(&line);
+                    note(name, &rule.id, edits);
+                }
+            }
+        }
+        if !added.is_empty() && plan.edit(0..0, added).is_err() {
+            // An insertion at the very start overlaps nothing; were it refused, the message would only lack a comment.
+            edits.retain(|e| view.named(&e.field).next().is_some());
+        }
+        if let Some(first) = edits.first().map(|e| e.rule.clone()) {
+            if rewrite::remove_dkim(view, &changed, &self.policy.council.domains, plan) > 0 {
+                edits.push(FieldEdit { field: "DKIM-Signature".into(), rule: first });
+            }
+        }
+    }
+
+    /// Tags of overrides that a council sender wrote: cut even where the rule would not have matched, since they are for us.
+    fn overrides(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let mut out: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for rule in self.policy.rules.iter().filter(|r| r.mode == Mode::Enforce) {
+            if let Some(name) = &rule.override_name {
+                if !out.iter().any(|(n, _)| n == name) {
+                    out.push((name.clone(), rule.id.clone()));
+                }
+            }
+        }
+        if out.is_empty() || !self.facts.view().subject().contains('[') || !self.facts.is_council_sender() {
+            return Vec::new();
+        }
+        out
+    }
+
+    fn tell(&mut self, rule: &Rule, person: Person, text: String) {
+        let to = match person {
+            Person::Sender => self.facts.sender_to_tell(),
+            Person::Clerk => self.policy.council.clerk.clone(),
+            Person::Chair => self.policy.council.chair.clone(),
+        };
+        let Some(to) = to else { return };
+        if !self.notices.iter().any(|n| n.rule == rule.id && n.to == to) {
+            self.notices.push(Notice { person, to, rule: rule.id.clone(), text });
+        }
+    }
+
+    /// What people are told: the rule's `say`, else the words of its refusal, else its title.
+    fn text(&self, rule: &Rule) -> String {
+        match rule.say.as_ref().or(rule.then.reject.as_ref()).or(rule.then.defer.as_ref()) {
+            Some(template) => self.fill(rule, template),
+            None => rule.title.to_string(),
+        }
+    }
+
+    fn fill(&self, rule: &Rule, template: &Template) -> String {
+        template.fill(|fill| match fill {
+            Fill::Count => {
+                let number = if rule.then.hide_recipients {
+                    Number::VisibleExternal
+                } else {
+                    rule.when.first_number().unwrap_or(Number::VisibleExternal)
+                };
+                self.facts.number(number).to_string()
+            }
+            Fill::Subject => self.facts.view().subject().to_string(),
+            Fill::Files => {
+                let protection = self.facts.view().protection();
+                let open: Vec<String> =
+                    protection.attachments.iter().filter(|(_, how)| how.is_err()).map(|(name, _)| clean(name)).collect();
+                if open.is_empty() { "the message".into() } else { list(&open, 3) }
+            }
+            Fill::Domains => list(&self.facts.visible().external_domains(), 5),
+            Fill::Direction => self.facts.direction().word().to_string(),
+        })
+    }
+}
+
+/// The strictest, and of equals the rule whose id comes first in the alphabet: order of files must not decide.
+fn strictest(mut wanted: Vec<(Disposition, Arc<str>)>) -> (Disposition, Option<Arc<str>>) {
+    wanted.sort_by(|(a, x), (b, y)| b.strictness().cmp(&a.strictness()).then_with(|| x.cmp(y)));
+    match wanted.into_iter().next() {
+        Some((disposition, rule)) => (disposition, Some(rule)),
+        None => (Disposition::Deliver, None),
+    }
+}
+
+/// Classes of the recipients that were accepted, for the record's counts.
+pub fn recipient_classes(policy: &Policy, facts: &Facts<'_>) -> Vec<Class> {
+    facts.case.envelope.accepted().map(|r| policy.classify(&r.address.normal())).collect()
+}

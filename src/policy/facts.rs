@@ -1,0 +1,387 @@
+//! What is so about one message, each fact worked out when a rule first asks for it, and kept.
+
+use std::cell::OnceCell;
+
+use super::case::{Case, Login, Role};
+use super::condition::{Automatic, Direction, Number};
+use super::detect::forwarding::{self, Forwarded};
+use super::detect::marking::{self, Marks};
+use super::detect::own_account::{self, User};
+use super::detect::recipients::{self, Visible};
+use super::detect::{automatic, identifiers, prefixes};
+use super::pattern::{Found, Kind};
+use super::people::{Class, domain_of};
+use super::rule::Policy;
+use super::verdict::FactSummary;
+use crate::message::{ProtectionLevel, View};
+
+/// The facts of one case under one policy.
+pub struct Facts<'a> {
+    pub(crate) case: &'a Case<'a>,
+    pub(crate) policy: &'a Policy,
+    view: View<'a>,
+    sender: OnceCell<Sender>,
+    recipients: OnceCell<Vec<Party>>,
+    direction: OnceCell<Direction>,
+    visible: OnceCell<Visible>,
+    inner: OnceCell<Visible>,
+    marks: OnceCell<Marks>,
+    body_mark: OnceCell<Option<&'static str>>,
+    automatic: OnceCell<Option<Automatic>>,
+    calendar: OnceCell<bool>,
+    forwarded: OnceCell<Forwarded>,
+    protection: OnceCell<ProtectionLevel>,
+    attachment_text: OnceCell<String>,
+    addresses_in_text: OnceCell<usize>,
+    own_recipient: OnceCell<bool>,
+    found: Vec<OnceCell<Found>>,
+}
+
+/// Who sent it, as the envelope and the From field say.
+#[derive(Clone, Debug, Default)]
+pub struct Sender {
+    /// The reverse path in normal form; none for `<>`.
+    pub envelope: Option<String>,
+    /// The From authors in normal form, with the names beside them.
+    pub authors: Vec<(String, Option<String>)>,
+    /// The reverse path, or the only From author where that is empty.
+    pub who: Option<String>,
+    /// `who` is at one of the council's domains.
+    pub is_council: bool,
+}
+
+/// Somebody who gets the message.
+#[derive(Clone, Debug)]
+pub struct Party {
+    pub address: String,
+    pub display: Option<String>,
+    pub class: Class,
+}
+
+impl<'a> Facts<'a> {
+    pub fn new(case: &'a Case<'a>, policy: &'a Policy) -> Facts<'a> {
+        Facts {
+            case,
+            policy,
+            view: View::new(case.message.as_bytes()),
+            sender: OnceCell::new(),
+            recipients: OnceCell::new(),
+            direction: OnceCell::new(),
+            visible: OnceCell::new(),
+            inner: OnceCell::new(),
+            marks: OnceCell::new(),
+            body_mark: OnceCell::new(),
+            automatic: OnceCell::new(),
+            calendar: OnceCell::new(),
+            forwarded: OnceCell::new(),
+            protection: OnceCell::new(),
+            attachment_text: OnceCell::new(),
+            addresses_in_text: OnceCell::new(),
+            own_recipient: OnceCell::new(),
+            found: policy.patterns.iter().map(|_| OnceCell::new()).collect(),
+        }
+    }
+
+    pub fn view(&self) -> &View<'a> {
+        &self.view
+    }
+
+    pub fn sender(&self) -> &Sender {
+        self.sender.get_or_init(|| {
+            let envelope = self.case.envelope.reverse_path.address().map(|a| a.normal());
+            let authors = recipients::named(&self.view, &["From"]);
+            let who = envelope.clone().or_else(|| match authors.as_slice() {
+                [(only, _)] => Some(only.clone()),
+                _ => None,
+            });
+            let is_council = who.as_deref().is_some_and(|w| self.policy.is_council(domain_of(w)));
+            Sender { envelope, authors, who, is_council }
+        })
+    }
+
+    /// The sender is the council's, on a listener where that means something: on mx anybody can write a council address.
+    pub fn is_council_sender(&self) -> bool {
+        self.case.session.role != Role::Mx && self.sender().is_council
+    }
+
+    /// Where a notice for the sender goes, if there may be one: no backscatter, and no answer to automatic mail (RFC 3834 §2).
+    pub fn sender_to_tell(&self) -> Option<String> {
+        if !self.is_council_sender() || self.automatic().is_some() {
+            return None;
+        }
+        self.case.envelope.reverse_path.address().map(|a| a.as_str().to_string()).or_else(|| self.sender().who.clone())
+    }
+
+    /// Everybody who gets the message, each once. On a connector a provider may hand over one message in parts: there, where the
+    /// sender is the council's, To and Cc count too, so that every part is judged alike.
+    pub fn recipients(&self) -> &[Party] {
+        self.recipients.get_or_init(|| {
+            let mut out: Vec<Party> = Vec::new();
+            let mut seen = std::collections::HashSet::new();
+            let envelope: Vec<String> = self.case.envelope.accepted().map(|r| r.address.normal()).collect();
+            let header = recipients::named(&self.view, &["To", "Cc"]);
+            let join = self.case.session.role == Role::Connector && self.sender().is_council;
+            for (address, display) in &header {
+                if (join || envelope.contains(address)) && seen.insert(address.clone()) {
+                    out.push(Party { class: self.policy.classify(address), address: address.clone(), display: display.clone() });
+                }
+            }
+            for address in envelope {
+                if seen.insert(address.clone()) {
+                    out.push(Party { class: self.policy.classify(&address), address, display: None });
+                }
+            }
+            out
+        })
+    }
+
+    /// DESIGN "direction": on mx always inbound, since a council sender there may be forged.
+    pub fn direction(&self) -> Direction {
+        *self.direction.get_or_init(|| {
+            if self.case.session.role == Role::Mx {
+                return Direction::Inbound;
+            }
+            let is_outsider = |domain: &str| !self.policy.is_council(domain);
+            if self.case.envelope.accepted().any(|r| is_outsider(&crate::smtp::address::normal_domain(r.address.domain()))) {
+                return Direction::Outbound;
+            }
+            if !self.sender().is_council {
+                return Direction::Inbound;
+            }
+            let named = recipients::named(&self.view, &["To", "Cc"]);
+            if named.iter().any(|(a, _)| is_outsider(domain_of(a))) { Direction::Outbound } else { Direction::Internal }
+        })
+    }
+
+    pub fn visible(&self) -> &Visible {
+        self.visible.get_or_init(|| recipients::visible(&self.view, self.policy))
+    }
+
+    pub fn inner_recipients(&self) -> &Visible {
+        self.inner.get_or_init(|| recipients::inner(&self.view, self.policy))
+    }
+
+    /// Why the message counts as confidential; the body is looked at only if the header says nothing.
+    pub fn confidential(&self) -> Option<&'static str> {
+        self.header_marks().confidential.or_else(|| *self.body_mark.get_or_init(|| marking::in_body(&self.view.body_text().all)))
+    }
+
+    pub fn personal(&self) -> Option<&'static str> {
+        self.header_marks().personal
+    }
+
+    fn header_marks(&self) -> &Marks {
+        self.marks.get_or_init(|| marking::in_header(&self.view, &self.policy.marking))
+    }
+
+    pub fn automatic(&self) -> Option<Automatic> {
+        *self.automatic.get_or_init(|| automatic::kind(&self.view, self.case.envelope.reverse_path.address().is_none()))
+    }
+
+    pub fn is_list_mail(&self) -> bool {
+        automatic::is_list_mail(&self.view)
+    }
+
+    pub fn is_calendar(&self) -> bool {
+        *self.calendar.get_or_init(|| automatic::is_calendar(&self.view))
+    }
+
+    /// Evidence of forwarding, automatic and by hand.
+    pub fn forwarded(&self) -> &Forwarded {
+        self.forwarded.get_or_init(|| {
+            let outbound = self.direction() == Direction::Outbound;
+            let inside = |a: &str| {
+                outbound && a.rsplit_once('@').is_some_and(|(_, d)| self.policy.is_council(&crate::smtp::address::normal_domain(d)))
+            };
+            let automatic = forwarding::automatic(&self.view, self.case.envelope.reverse_path.as_str(), inside);
+            let is_party = |a: &str| {
+                self.sender().who.as_deref() == Some(a)
+                    || self.sender().authors.iter().any(|(author, _)| author == a)
+                    || self.recipients().iter().any(|p| p.address == a)
+                    || self.visible().all.iter().any(|(v, _)| v == a)
+            };
+            let is_report = matches!(self.automatic(), Some(Automatic::Bounce | Automatic::Receipt));
+            Forwarded { by_hand: forwarding::by_hand(&self.view, is_report, is_party), automatic }
+        })
+    }
+
+    pub fn protection(&self) -> ProtectionLevel {
+        *self.protection.get_or_init(|| self.view.protection().level())
+    }
+
+    /// A reply: it answers another message, and its subject does not say that it was forwarded.
+    pub fn is_reply(&self) -> bool {
+        match prefixes::strip_one(self.view.subject()) {
+            Some((prefixes::Prefix::Reply, _)) => true,
+            Some((prefixes::Prefix::Forward, _)) => false,
+            None => self.view.named("In-Reply-To").next().is_some(),
+        }
+    }
+
+    pub fn number(&self, number: Number) -> u64 {
+        let n = match number {
+            Number::Size => self.case.message.len(),
+            Number::VisibleExternal => self.visible().external(),
+            Number::VisiblePersonal => self.visible().personal(),
+            Number::InnerRecipients => self.inner_recipients().all.len(),
+            Number::ClearText => self.view.protection().clear_text,
+            Number::AddressesInText => self.addresses_in_text(),
+            Number::RecipientCount => self.count_recipients(|_| true),
+            Number::OutsiderCount => self.count_recipients(|class| class != Class::Internal),
+        };
+        n as u64
+    }
+
+    /// Of envelope or header, the larger: one part of a message that was handed over in parts must not look small.
+    fn count_recipients(&self, wanted: impl Fn(Class) -> bool) -> usize {
+        let mut envelope: Vec<String> =
+            self.case.envelope.accepted().map(|r| r.address.normal()).filter(|a| wanted(self.policy.classify(a))).collect();
+        envelope.sort_unstable();
+        envelope.dedup();
+        let header = recipients::named(&self.view, &["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"]);
+        envelope.len().max(header.iter().filter(|(a, _)| wanted(self.policy.classify(a))).count())
+    }
+
+    fn addresses_in_text(&self) -> usize {
+        *self.addresses_in_text.get_or_init(|| {
+            let mut seen = std::collections::HashSet::new();
+            for text in [self.view.body_text().all.as_str(), self.attachment_text()] {
+                for_each_address(text, |address| {
+                    if self.policy.classify(&address) == Class::Personal {
+                        seen.insert(address);
+                    }
+                });
+            }
+            seen.len()
+        })
+    }
+
+    /// The text of attached files that are text.
+    pub fn attachment_text(&self) -> &str {
+        self.attachment_text.get_or_init(|| {
+            let mut out = String::new();
+            for part in self.view.parts().iter().filter(|p| p.is_attachment && p.content_type.starts_with("text/")) {
+                if let Some(text) = self.view.part_text(part) {
+                    out.push_str(&text);
+                    out.push('\n');
+                }
+            }
+            out
+        })
+    }
+
+    pub fn identifiers(&self, kinds: &[super::condition::Identifier]) -> u64 {
+        let text = self.view.body_text();
+        let n = identifiers::count(self.view.subject(), kinds)
+            + identifiers::count(&text.all, kinds)
+            + identifiers::count(self.attachment_text(), kinds);
+        n as u64
+    }
+
+    /// Whether a recipient at a consumer domain is, or looks like, the sender's own account or another council user's.
+    pub fn own_recipient(&self) -> bool {
+        *self.own_recipient.get_or_init(|| {
+            let members = &self.policy.council.people;
+            let sender = self.sender();
+            let authors = sender.authors.iter().filter(|(a, _)| self.policy.is_council(domain_of(a)));
+            let mut users: Vec<User<'_>> = authors
+                .map(|(address, display)| User { address, display: display.as_deref(), registered: &[] })
+                .chain(sender.who.as_deref().filter(|_| sender.is_council).map(|address| User { address, display: None, registered: &[] }))
+                .collect();
+            users.extend(members.iter().map(User::of));
+            let strangers = self.recipients().iter().filter(|p| p.class.is_stranger());
+            strangers.into_iter().any(|p| {
+                users.iter().any(|u| {
+                    u.registered.iter().any(|r| *r == p.address)
+                        || (p.class == Class::Personal && own_account::is_own(*u, &p.address, p.display.as_deref()))
+                })
+            })
+        })
+    }
+
+    /// Addresses of Reply-To, in normal form.
+    pub fn reply_to(&self) -> Vec<(String, Option<String>)> {
+        recipients::named(&self.view, &["Reply-To"])
+    }
+
+    /// The account that AUTH proved, as an address where it is one.
+    pub fn login_is(&self, author: &str) -> Option<bool> {
+        match &self.case.session.login {
+            Login::Known(name) => {
+                let name = name.to_lowercase();
+                Some(match name.rsplit_once('@') {
+                    Some((local, domain)) => crate::smtp::address::normal(local, domain) == author,
+                    None => author.rsplit_once('@').is_some_and(|(local, domain)| local == name && self.policy.is_council(domain)),
+                })
+            }
+            Login::Hidden | Login::None => None,
+        }
+    }
+
+    /// Which patterns of a set are in their text. One pass over the text, for all rules.
+    pub fn found(&self, set: usize) -> Option<&Found> {
+        let patterns = self.policy.patterns.get(set)?;
+        let cell = self.found.get(set)?;
+        Some(cell.get_or_init(|| match &patterns.kind {
+            Kind::Subject => patterns.search([prefixes::strip(self.view.subject())]),
+            Kind::BodyNew => patterns.search([self.view.body_text().new.as_str()]),
+            Kind::BodyQuoted => patterns.search([self.view.body_text().quoted.as_str()]),
+            Kind::BodyAll => patterns.search([self.view.body_text().all.as_str()]),
+            Kind::Text => patterns.search([self.view.subject(), self.view.body_text().all.as_str(), self.attachment_text()]),
+            Kind::Header(name) => {
+                let texts: Vec<_> = self.view.named(name).map(|f| self.view.text(f)).collect();
+                patterns.search(texts.iter().map(|t| t.as_ref()))
+            }
+            Kind::AttachmentName => {
+                let names: Vec<&str> = super::detect::attachments::names(&self.view).collect();
+                patterns.search(names)
+            }
+        }))
+    }
+
+    /// What the facts came to. `protection` is said only if a rule asked for it, or if `all` is wanted: looking into every
+    /// attachment for the record alone would cost more than the judging.
+    pub fn summary(&self, all: bool) -> FactSummary {
+        let protected = if all { Some(self.protection()) } else { self.protection.get().copied() };
+        let confidential = if all || self.body_mark.get().is_some() { self.confidential() } else { self.header_marks().confidential };
+        let marked = if confidential.is_some() {
+            Some("confidential")
+        } else if self.personal().is_some() {
+            Some("personal")
+        } else {
+            None
+        };
+        FactSummary {
+            direction: self.direction().word().to_string(),
+            marked: marked.map(str::to_string),
+            protected: protected.unwrap_or(ProtectionLevel::None).word().to_string(),
+            visible_external: self.visible().external(),
+        }
+    }
+}
+
+/// Finds what looks like addresses in running text, in normal form.
+fn for_each_address(text: &str, mut found: impl FnMut(String)) {
+    let bytes = text.as_bytes();
+    let is_local = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
+    for at in memchr::memchr_iter(b'@', bytes) {
+        // 64 octets of local part and 253 of domain (RFC 5321 §4.5.3.1) bound the work for each `@`.
+        let local = bytes[..at].iter().rev().take(64).take_while(|b| is_local(**b)).count();
+        let domain = bytes[at + 1..].iter().take(253).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')).count();
+        let (local, domain) = (&text[at - local..at], text[at + 1..at + 1 + domain].trim_end_matches(['.', '-']));
+        let local = local.trim_start_matches(['.', '\'', '/', '=', '*', '_', '`', '{', '|']);
+        if !local.is_empty() && domain.contains('.') {
+            found(crate::smtp::address::normal(local, domain));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn addresses_in_running_text() {
+        let mut out = Vec::new();
+        super::for_each_address("Jo <jo@gmail.com>, 'al.b@sky.com'. @x me@ you@x é@gmail.com mailto:K@AOL.com.", |a| out.push(a));
+        assert_eq!(out, ["jo@gmail.com", "al.b@sky.com", "k@aol.com"]);
+    }
+}

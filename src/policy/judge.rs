@@ -1,0 +1,137 @@
+//! Does a condition hold? Three-valued, and no fact is asked for that cannot change the answer.
+
+use super::case::Login;
+use super::condition::{Condition, Forwarding, Marking, PersonalAccount, Protected, ReplyKind};
+use super::detect::attachments;
+use super::facts::Facts;
+use super::people::Class;
+use super::rule::Rule;
+use super::truth::Truth;
+use crate::message::ProtectionLevel;
+
+/// Whether the rule's `when` holds and no exception does.
+pub fn matches(rule: &Rule, facts: &Facts<'_>) -> Truth {
+    let when = holds(&rule.when, facts);
+    if when == Truth::False {
+        return when;
+    }
+    let exception = Truth::any(rule.unless.iter().map(|c| holds(c, facts)));
+    Truth::all([when, !exception])
+}
+
+/// Whether `condition` holds of the message.
+pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
+    use Condition::*;
+    match condition {
+        Always => Truth::True,
+        All(each) => Truth::all(each.iter().map(|c| holds(c, facts))),
+        Any(each) => Truth::any(each.iter().map(|c| holds(c, facts))),
+        Not(one) => !holds(one, facts),
+        Is(_, one) => holds(one, facts),
+        Unavailable(what) => Truth::unknown(&what.why()),
+        ProvenSender(who) => proven_sender(facts, who),
+        SendsAsOther(wanted) => match sends_as_other(facts) {
+            Truth::True | Truth::False => Truth::from(sends_as_other(facts).is_true() == *wanted),
+            unknown => unknown,
+        },
+        simple => is_so(simple, facts).into(),
+    }
+}
+
+/// Conditions on what the message and the session themselves show: never unknown.
+fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
+    use Condition::*;
+    let session = facts.case.session;
+    match condition {
+        Direction(any) => any.contains(&facts.direction()),
+        Role(any) => any.contains(&session.role),
+        Listener(any) => any.iter().any(|name| *name == session.listener),
+        // Several authors or none: nobody can say who the sender is, so no name fits.
+        Sender(who) => matches!(facts.sender().authors.as_slice(), [(only, _)] if who.contains(only)),
+        EnvelopeSender(who) => facts.sender().envelope.as_deref().is_some_and(|a| who.contains(a)),
+        Recipient(who) => facts.recipients().iter().any(|p| who.contains(&p.address)),
+        EveryRecipient(who) => !facts.recipients().is_empty() && facts.recipients().iter().all(|p| who.contains(&p.address)),
+        EveryOutsider(who) => {
+            let mut outsiders = facts.recipients().iter().filter(|p| p.class != Class::Internal).peekable();
+            outsiders.peek().is_some() && outsiders.all(|p| who.contains(&p.address))
+        }
+        Number(number, span) => span.holds(facts.number(*number)),
+        Pattern(used) => facts.found(used.set).is_some_and(|found| used.patterns.iter().any(|p| found.has(*p))),
+        HeaderPresent(name, wanted) => facts.view().named(name).next().is_some() == *wanted,
+        Marked(any) => any.iter().any(|m| match m {
+            Marking::Confidential => facts.confidential().is_some(),
+            Marking::Personal => facts.personal().is_some(),
+        }),
+        Protected(any) => any.iter().any(|p| {
+            *p == match facts.protection() {
+                ProtectionLevel::Message => self::Protected::Message,
+                ProtectionLevel::Attachments => self::Protected::Attachments,
+                ProtectionLevel::None => self::Protected::Neither,
+            }
+        }),
+        Forwarded(any) => any.iter().any(|f| match f {
+            Forwarding::ByHand => facts.forwarded().by_hand.is_some(),
+            Forwarding::Automatic => facts.forwarded().automatic.is_some(),
+        }),
+        NotForwarded => facts.forwarded().by_hand.is_none() && facts.forwarded().automatic.is_none(),
+        PersonalAccount(any) => any.iter().any(|p| personal_account(facts, *p)),
+        Calendar(wanted) => facts.is_calendar() == *wanted,
+        ListMail(wanted) => facts.is_list_mail() == *wanted,
+        Automatic(any) => facts.automatic().is_some_and(|kind| any.contains(&kind)),
+        NotAutomatic => facts.automatic().is_none(),
+        Reply(kind) => match kind {
+            ReplyKind::Any => facts.is_reply(),
+            ReplyKind::Not => !facts.is_reply(),
+            ReplyKind::ToAll => facts.is_reply() && facts.number(super::condition::Number::RecipientCount) >= 2,
+        },
+        Attachment(test) => attachments::first_fit(facts.view(), test).is_some() != test.absent,
+        Ambiguous(wanted) => is_ambiguous(facts) == *wanted,
+        Identifiers { kinds, count } => count.holds(facts.identifiers(kinds)),
+        Links(kinds) => super::detect::links::has_any(facts.view(), kinds),
+        Dates(first, last) => (*first..=*last).contains(&facts.case.now.date()),
+        Hours(from, to) => {
+            let now = facts.case.now.time();
+            if from < to { (*from..*to).contains(&now) } else { now >= *from || now < *to }
+        }
+        Weekdays(any) => any.contains(&facts.case.now.weekday()),
+        // Judged above.
+        Always | All(_) | Any(_) | Not(_) | Is(..) | Unavailable(_) | ProvenSender(_) | SendsAsOther(_) => false,
+    }
+}
+
+/// Readers may disagree, or nobody can say who wrote it.
+fn is_ambiguous(facts: &Facts<'_>) -> bool {
+    facts.sender().authors.len() != 1 || !facts.view().ambiguities().is_empty()
+}
+
+fn personal_account(facts: &Facts<'_>, which: PersonalAccount) -> bool {
+    match which {
+        PersonalAccount::Recipient => facts.recipients().iter().any(|p| p.class == Class::Personal),
+        PersonalAccount::OwnRecipient => facts.own_recipient(),
+        PersonalAccount::Sender => facts.sender().authors.iter().any(|(a, _)| facts.policy.classify(a) == Class::Personal),
+        PersonalAccount::ReplyTo => facts.reply_to().iter().any(|(a, _)| facts.policy.classify(a) == Class::Personal),
+    }
+}
+
+/// The From author is in `who`, and the login says so too. Whatever else could prove it (SPF, DKIM) is not looked up yet.
+fn proven_sender(facts: &Facts<'_>, who: &super::people::Who) -> Truth {
+    let [(author, _)] = facts.sender().authors.as_slice() else { return Truth::False };
+    if !who.contains(author) {
+        return Truth::False;
+    }
+    match facts.login_is(author) {
+        Some(same) => same.into(),
+        None if facts.case.session.login == Login::Hidden => Truth::unknown("the login does not tell its name"),
+        None => Truth::unknown("nothing proves the sender yet: it needs look-ups in the DNS"),
+    }
+}
+
+/// From is not the account that logged in. Without a login there is nothing to compare.
+fn sends_as_other(facts: &Facts<'_>) -> Truth {
+    match (&facts.case.session.login, facts.sender().authors.as_slice()) {
+        (Login::None, _) => Truth::False,
+        (Login::Hidden, _) => Truth::unknown("the login does not tell its name"),
+        (Login::Known(_), [(author, _)]) => Truth::from(facts.login_is(author) != Some(true)),
+        (Login::Known(_), _) => Truth::True,
+    }
+}

@@ -1,0 +1,222 @@
+//! The compiled rules of one council: immutable, shared by all sessions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::condition::Condition;
+use super::detect::marking::MarkingSettings;
+use super::pattern::PatternSet;
+use super::people::{AddressSet, Class, domain_of};
+use super::say::Template;
+use super::verdict::{Mode, Person, RecordLevel};
+
+/// One council's rules. Made by `config::rules::load` only.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) council: CouncilFacts,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) exempts: Vec<Exempt>,
+    pub(crate) patterns: Vec<PatternSet>,
+    pub(crate) partners: Arc<AddressSet>,
+    pub(crate) consumer: Arc<AddressSet>,
+    pub(crate) marking: MarkingSettings,
+    pub(crate) clauses: HashMap<Arc<str>, Clause>,
+    pub(crate) hash: String,
+}
+
+/// What rules need to know of the council.
+#[derive(Clone, Debug, Default)]
+pub struct CouncilFacts {
+    /// In normal form.
+    pub domains: Vec<String>,
+    pub clerk: Option<String>,
+    pub chair: Option<String>,
+    pub people: Vec<Member>,
+}
+
+/// Somebody with a council address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// The council address, in normal form.
+    pub address: String,
+    pub name: Option<String>,
+    /// Accounts of their own that were registered, in normal form.
+    pub personal: Vec<String>,
+}
+
+/// A clause of an adopted policy, and what the gateway does about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    pub id: Arc<str>,
+    pub words: String,
+    pub reach: Reach,
+}
+
+/// How far a clause is within a gateway's reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// By these rules.
+    Enforced(Vec<String>),
+    Assisted(Vec<String>),
+    /// Why a gateway cannot help.
+    Outside(String),
+}
+
+/// One rule. `mode` is the mode in force: its own under the site's ceiling.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub id: Arc<str>,
+    pub title: Arc<str>,
+    pub clauses: Vec<Arc<str>>,
+    pub mode: Mode,
+    pub say: Option<Template>,
+    pub override_name: Option<Arc<str>>,
+    pub if_unknown: IfUnknown,
+    pub when: Condition,
+    pub unless: Vec<Condition>,
+    pub then: Actions,
+    /// It reads what people wrote: mail that is marked personal is let alone.
+    pub reads_content: bool,
+    /// It guards against malware: nothing exempts from it.
+    pub guards: bool,
+}
+
+/// What becomes of a message where a fact that the rule needs could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfUnknown {
+    Defer,
+    Hold,
+    Skip,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, Default)]
+pub struct Actions {
+    pub reject: Option<Template>,
+    pub defer: Option<Template>,
+    pub hold: Option<Hold>,
+    pub hide_recipients: bool,
+    pub tag_subject: Option<String>,
+    pub add_header: Vec<(String, String)>,
+    pub remove_header: Vec<String>,
+    pub notify: Vec<Person>,
+    pub record: Option<RecordLevel>,
+}
+
+/// Kept until somebody decides; answered with 451 until custody exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub by: Person,
+    /// Seconds.
+    pub within: u64,
+    pub release: bool,
+}
+
+impl Actions {
+    /// The contract's words for what this does.
+    pub fn words(&self) -> Vec<&'static str> {
+        let mut out = Vec::new();
+        let mut add = |yes: bool, word| {
+            if yes {
+                out.push(word);
+            }
+        };
+        add(self.reject.is_some(), "reject");
+        add(self.defer.is_some(), "defer");
+        add(self.hold.is_some(), "hold");
+        add(self.hide_recipients, "hide-recipients");
+        add(self.tag_subject.is_some(), "tag-subject");
+        add(!self.add_header.is_empty(), "add-header");
+        add(!self.remove_header.is_empty(), "remove-header");
+        add(!self.notify.is_empty(), "notify");
+        add(self.record.is_some(), "record");
+        out
+    }
+
+    pub fn stops(&self) -> bool {
+        self.reject.is_some() || self.defer.is_some() || self.hold.is_some()
+    }
+
+    pub fn edits(&self) -> bool {
+        self.hide_recipients || self.tag_subject.is_some() || !self.add_header.is_empty() || !self.remove_header.is_empty()
+    }
+}
+
+/// Mail that rules let alone.
+#[derive(Clone, Debug)]
+pub struct Exempt {
+    pub when: Condition,
+    pub from: ExemptFrom,
+    pub record: Option<RecordLevel>,
+}
+
+#[derive(Clone, Debug)]
+pub enum ExemptFrom {
+    Rules(Vec<Arc<str>>),
+    /// Every rule that reads what people wrote.
+    Content,
+    /// Only the record is changed.
+    Nothing,
+}
+
+impl Policy {
+    /// Where `address` (in normal form) stands to the council.
+    pub fn classify(&self, address: &str) -> Class {
+        let domain = domain_of(address);
+        if self.is_council(domain) {
+            Class::Internal
+        } else if self.partners.contains(address) {
+            Class::Partner
+        } else if self.consumer.contains(address) {
+            Class::Personal
+        } else {
+            Class::External
+        }
+    }
+
+    /// Whether `domain` (in normal form) is one of the council's.
+    pub fn is_council(&self, domain: &str) -> bool {
+        self.council.domains.iter().any(|d| d == domain)
+    }
+
+    /// The rules in the order of the files.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The clauses that rules may name.
+    pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
+        self.clauses.values()
+    }
+
+    pub fn clause(&self, id: &str) -> Option<&Clause> {
+        self.clauses.get(id)
+    }
+
+    /// Changes whenever the rules or what they stand on change. For the record.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+/// A policy without rules, for a council without domains.
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            council: CouncilFacts::default(),
+            rules: Vec::new(),
+            exempts: Vec::new(),
+            patterns: Vec::new(),
+            partners: Arc::default(),
+            consumer: Arc::default(),
+            marking: MarkingSettings::default(),
+            clauses: HashMap::new(),
+            hash: String::new(),
+        }
+    }
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Policy>();
+};

@@ -1,0 +1,83 @@
+//! Three-valued logic: a fact that had to come from outside and could not be had is neither true nor false.
+
+use std::sync::Arc;
+
+/// What is known of a condition. `Unknown` says why, in words for the Clerk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Truth {
+    True,
+    False,
+    Unknown(Arc<str>),
+}
+
+impl Truth {
+    pub fn unknown(why: &str) -> Truth {
+        Truth::Unknown(why.into())
+    }
+
+    pub fn is_true(&self) -> bool {
+        *self == Truth::True
+    }
+
+    /// False settles it; else unknown does. Nothing is asked after the first false.
+    pub fn all(each: impl IntoIterator<Item = Truth>) -> Truth {
+        let mut out = Truth::True;
+        for truth in each {
+            match truth {
+                Truth::False => return Truth::False,
+                Truth::Unknown(_) if out == Truth::True => out = truth,
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// True settles it; else unknown does. Nothing is asked after the first true.
+    pub fn any(each: impl IntoIterator<Item = Truth>) -> Truth {
+        let mut out = Truth::False;
+        for truth in each {
+            match truth {
+                Truth::True => return Truth::True,
+                Truth::Unknown(_) if out == Truth::False => out = truth,
+                _ => {}
+            }
+        }
+        out
+    }
+}
+
+impl std::ops::Not for Truth {
+    type Output = Truth;
+
+    fn not(self) -> Truth {
+        match self {
+            Truth::True => Truth::False,
+            Truth::False => Truth::True,
+            unknown => unknown,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(yes: bool) -> Truth {
+        if yes { Truth::True } else { Truth::False }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kleene() {
+        let u = || Truth::unknown("why");
+        assert_eq!(Truth::all([u(), Truth::False]), Truth::False);
+        assert_eq!(Truth::all([Truth::True, u()]), u());
+        assert_eq!(Truth::all([]), Truth::True);
+        assert_eq!(Truth::any([u(), Truth::True]), Truth::True);
+        assert_eq!(Truth::any([Truth::False, u()]), u());
+        assert_eq!(Truth::any([]), Truth::False);
+        assert_eq!(!u(), u());
+        assert_eq!(!Truth::False, Truth::True);
+    }
+}

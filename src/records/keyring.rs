@@ -1,0 +1,251 @@
+//! The keyring: the wrapped key of every class and period, in a small file beside the site key and apart from the database.
+//!
+//! Erasure is the deletion of a wrapped key: what it sealed can be read by nobody afterwards, in the database, its log or a backup
+//! of it. Backups of the database must therefore not hold the keyring's past states; the two have backup rules of their own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
+
+use super::sealing::{PeriodKey, SiteKey, Wrapping, random_octets};
+use super::{RecordClass, StoreError};
+
+/// The keys, unwrapped as they are needed.
+pub struct Keyring {
+    db: Connection,
+    wrapping: Wrapping,
+    /// The period in use of each class, so that a row costs no query.
+    current: Vec<(RecordClass, Period)>,
+}
+
+/// One period of one class.
+#[derive(Clone)]
+pub struct Period {
+    /// Milliseconds since 1970; also what names the period in a seal.
+    pub starts: i64,
+    pub until: i64,
+    /// When the key is dropped: the last row of the period has expired by then.
+    pub expires: i64,
+    pub key: Arc<PeriodKey>,
+}
+
+/// `<key-file>.ring`.
+pub fn ring_path(key_file: &Path) -> PathBuf {
+    let mut name = key_file.as_os_str().to_owned();
+    name.push(".ring");
+    name.into()
+}
+
+/// How long one key serves: a day, or a quarter of the retention where that is short, so that what is erased is erased on time.
+pub fn period_length(retention: Duration) -> Duration {
+    const DAY: Duration = Duration::from_secs(86_400);
+    if retention >= 4 * DAY { DAY } else { (retention / 4).max(Duration::from_millis(250)) }
+}
+
+impl Keyring {
+    /// Makes an empty keyring (0600). Errors if it exists.
+    pub fn create(key_file: &Path, site: &SiteKey) -> Result<(), StoreError> {
+        let path = ring_path(key_file);
+        super::place::create_private(&path)?;
+        let ring = Keyring::connect(&path, site)?;
+        ring.db.execute_batch(
+            "PRAGMA journal_mode = DELETE;
+             CREATE TABLE key (class INTEGER NOT NULL, starts INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL,
+                               wrapped BLOB NOT NULL, PRIMARY KEY (class, starts)) WITHOUT ROWID;
+             CREATE TABLE proof (wrapped BLOB NOT NULL);",
+        )?;
+        let proof = ring.wrapping.wrap(&[0; 32], b"proof")?;
+        ring.db.execute("INSERT INTO proof VALUES (?1)", [proof])?;
+        Ok(())
+    }
+
+    /// Opens the keyring and proves that it belongs to the site key.
+    pub fn open(key_file: &Path, site: &SiteKey) -> Result<Keyring, StoreError> {
+        let path = ring_path(key_file);
+        if !path.exists() {
+            return Err(StoreError::RingMissing(path));
+        }
+        let ring = Keyring::connect(&path, site)?;
+        let proof: Option<Vec<u8>> = ring.db.query_row("SELECT wrapped FROM proof", [], |r| r.get(0)).optional()?;
+        match proof.map(|p| ring.wrapping.unwrap(&p, b"proof")) {
+            Some(Ok(_)) => Ok(ring),
+            _ => Err(StoreError::WrongKey(path)),
+        }
+    }
+
+    fn connect(path: &Path, site: &SiteKey) -> Result<Keyring, StoreError> {
+        let db =
+            Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        db.busy_timeout(Duration::from_secs(5))?;
+        // Extra also syncs the folder when the journal goes: a key that was dropped does not come back after a power cut.
+        db.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;")?;
+        Ok(Keyring { db, wrapping: site.wrapping(), current: Vec::new() })
+    }
+
+    /// The period that holds the time `at` (milliseconds), made if there is none; on disk before anything is sealed with it.
+    pub fn at(&mut self, class: RecordClass, at: i64, retention: Duration) -> Result<Period, StoreError> {
+        if let Some((_, period)) = self.current.iter().find(|(c, p)| *c == class && p.starts <= at && at < p.until) {
+            return Ok(period.clone());
+        }
+        if let Some(period) = self.stored(class, at)? {
+            return Ok(self.remember(class, period));
+        }
+        let length = millis(period_length(retention));
+        let natural = at.div_euclid(length) * length;
+        // Neighbours made under another retention may cut into the natural period; none may overlap.
+        let after: Option<i64> =
+            self.db.query_row("SELECT max(until) FROM key WHERE class = ?1 AND until <= ?2", params![class.number(), at], |r| r.get(0))?;
+        let before: Option<i64> =
+            self.db.query_row("SELECT min(starts) FROM key WHERE class = ?1 AND starts > ?2", params![class.number(), at], |r| r.get(0))?;
+        let starts = after.map_or(natural, |a| a.max(natural));
+        let until = before.map_or(natural + length, |b| b.min(natural + length));
+        let expires = until.saturating_add(millis(retention));
+        let key = Zeroizing::new(random_octets::<32>()?);
+        let wrapped = self.wrapping.wrap(&key, &about(class, starts))?;
+        // Another process may have made it a moment ago: then theirs is taken.
+        self.db.execute(
+            "INSERT OR IGNORE INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![class.number(), starts, until, expires, wrapped],
+        )?;
+        let period = self.stored(class, at)?.ok_or(StoreError::Damaged)?;
+        Ok(self.remember(class, period))
+    }
+
+    fn remember(&mut self, class: RecordClass, period: Period) -> Period {
+        // Rows come nearly in order of time: the latest two periods of a class are all that a batch can need.
+        let of_class = self.current.iter().filter(|(c, _)| *c == class).count();
+        if of_class >= 2
+            && let Some(oldest) = self.current.iter().position(|(c, _)| *c == class)
+        {
+            self.current.remove(oldest);
+        }
+        self.current.push((class, period.clone()));
+        period
+    }
+
+    fn stored(&self, class: RecordClass, at: i64) -> Result<Option<Period>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts <= ?2 AND until > ?2 ORDER BY starts DESC LIMIT 1",
+        )?;
+        let found = query.query_row(params![class.number(), at], raw).optional()?;
+        found.map(|r| self.unwrap(class, r)).transpose()
+    }
+
+    /// The periods of a class that touch `[from, to]`, oldest first. One whose wrapped key is damaged is left out.
+    pub fn periods(&self, class: RecordClass, from: i64, to: i64) -> Result<Vec<Period>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND until > ?2 AND starts <= ?3 ORDER BY starts",
+        )?;
+        let rows = query.query_map(params![class.number(), from, to], raw)?.collect::<Result<Vec<_>, _>>()?;
+        Ok(rows.into_iter().filter_map(|r| self.unwrap(class, r).ok()).collect())
+    }
+
+    /// The period of this very start.
+    pub fn period(&self, class: RecordClass, starts: i64) -> Result<Option<Period>, StoreError> {
+        if let Some((_, period)) = self.current.iter().find(|(c, p)| *c == class && p.starts == starts) {
+            return Ok(Some(period.clone()));
+        }
+        let mut query = self.db.prepare_cached("SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts = ?2")?;
+        let found = query.query_row(params![class.number(), starts], raw).optional()?;
+        found.map(|r| self.unwrap(class, r)).transpose()
+    }
+
+    fn unwrap(&self, class: RecordClass, (starts, until, expires, wrapped): Raw) -> Result<Period, StoreError> {
+        let key = self.wrapping.unwrap(&wrapped, &about(class, starts))?;
+        Ok(Period { starts, until, expires, key: Arc::new(PeriodKey::new(&key)) })
+    }
+
+    /// Drops the keys of a class whose time has come; says how many. Nothing that they sealed can be read again.
+    pub fn drop_expired(&mut self, class: RecordClass, now: i64) -> Result<usize, StoreError> {
+        self.current.retain(|(c, p)| *c != class || p.expires > now);
+        Ok(self.db.execute("DELETE FROM key WHERE class = ?1 AND expires <= ?2", params![class.number(), now])?)
+    }
+
+    /// A retention that became shorter holds for what is already there.
+    pub fn shorten(&mut self, class: RecordClass, retention: Duration) -> Result<(), StoreError> {
+        self.current.retain(|(c, _)| *c != class);
+        self.db
+            .execute("UPDATE key SET expires = min(expires, until + ?2) WHERE class = ?1", params![class.number(), millis(retention)])?;
+        Ok(())
+    }
+}
+
+type Raw = (i64, i64, i64, Vec<u8>);
+
+fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+fn about(class: RecordClass, starts: i64) -> [u8; 9] {
+    let mut out = [0; 9];
+    out[0] = class.number();
+    out[1..].copy_from_slice(&starts.to_be_bytes());
+    out
+}
+
+/// Milliseconds, as the store counts time.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::tests::Folder;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_dropped_key_erases_its_period_and_no_other() {
+        let folder = Folder::new();
+        let file = folder.path("site.key");
+        let site = SiteKey::generate().unwrap();
+        Keyring::create(&file, &site).unwrap();
+        let mut ring = Keyring::open(&file, &site).unwrap();
+        let day = 86_400_000;
+        let first = ring.at(RecordClass::Events, 10 * day + 5, 30 * DAY).unwrap();
+        assert_eq!((first.starts, first.until, first.expires), (10 * day, 11 * day, 41 * day));
+        let second = ring.at(RecordClass::Events, 11 * day, 30 * DAY).unwrap();
+        let other = ring.at(RecordClass::Incidents, 10 * day + 5, 60 * DAY).unwrap();
+        let told = |p: &Period| p.key.hash_16(super::super::sealing::Kind::Told, b"x");
+        assert_ne!(told(&first), told(&second));
+        assert_ne!(told(&first), told(&other));
+        assert_eq!(ring.drop_expired(RecordClass::Events, 41 * day - 1).unwrap(), 0);
+        assert_eq!(ring.drop_expired(RecordClass::Events, 41 * day).unwrap(), 1);
+        assert!(ring.period(RecordClass::Events, first.starts).unwrap().is_none());
+        assert!(ring.period(RecordClass::Events, second.starts).unwrap().is_some());
+        assert!(ring.period(RecordClass::Incidents, other.starts).unwrap().is_some());
+        // The same keys after the file is opened again, and not with another site key.
+        let again = Keyring::open(&file, &site).unwrap();
+        assert_eq!(told(&again.period(RecordClass::Events, second.starts).unwrap().unwrap()), told(&second));
+        assert!(matches!(Keyring::open(&file, &SiteKey::generate().unwrap()), Err(StoreError::WrongKey(_))));
+        assert!(matches!(Keyring::open(&folder.path("other.key"), &site), Err(StoreError::RingMissing(_))));
+    }
+
+    #[test]
+    fn periods_never_overlap_when_the_retention_changes() {
+        let folder = Folder::new();
+        let file = folder.path("site.key");
+        let site = SiteKey::generate().unwrap();
+        Keyring::create(&file, &site).unwrap();
+        let mut ring = Keyring::open(&file, &site).unwrap();
+        let short = Duration::from_secs(2);
+        for (at, retention) in [
+            (1_000, short),
+            (90_000, DAY * 30),
+            (1_600, short),
+            (86_400_000, short),
+            (86_400_100, DAY * 30),
+            (0, DAY * 30),
+            (86_390_000, DAY),
+        ] {
+            let period = ring.at(RecordClass::Events, at, retention).unwrap();
+            assert!(period.starts <= at && at < period.until);
+        }
+        let all = ring.periods(RecordClass::Events, 0, i64::MAX).unwrap();
+        assert!(all.windows(2).all(|w| w[0].until <= w[1].starts), "{:?}", all.iter().map(|p| (p.starts, p.until)).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,242 @@
+//! "Did Mrs Ashby get the agenda?": finding rows by what is known, and saying so in the access log.
+//!
+//! Each period has its own hash key, so a question is hashed once for each period. The batches of the index tell by binary search
+//! where a hash occurs; only the rows of those batches are opened, and each is held against the question again.
+
+use std::time::Duration;
+
+use aws_lc_rs::aead::NONCE_LEN;
+use jiff::Timestamp;
+use rusqlite::{TransactionBehavior, params};
+
+use super::keyring::{Keyring, Period, millis};
+use super::row::{self, Row};
+use super::sealing::{Kind, Nonces, RowPlace, SiteKey, Table};
+use super::store::{Sync, connect};
+use super::{Options, RecordClass, StoreError};
+
+/// What is asked for. All that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    pub sender: Option<String>,
+    pub recipient: Option<String>,
+    pub message_id: Option<String>,
+    pub reference: Option<String>,
+    pub since: Timestamp,
+    pub until: Timestamp,
+}
+
+/// A message that was found.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    pub row: Row,
+    pub class: RecordClass,
+    /// What became of the copy for the recipient that was asked for: its code; 0 while that is not known.
+    pub recipient_code: Option<u16>,
+}
+
+/// What a look-up found, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub hits: Vec<Hit>,
+    /// There was more than [`MOST`].
+    pub cut: bool,
+    /// Rows that could not be opened: altered, or their key erased while we looked.
+    pub unreadable: usize,
+}
+
+/// Hits of one look-up.
+pub const MOST: usize = 5_000;
+
+/// Looks up, after writing who looked, for what and why to the access log. Without that log nothing is shown. Works beside a
+/// running gateway.
+pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str) -> Result<Answer, StoreError> {
+    let site = match (options.key_file.exists(), options.database.exists()) {
+        (true, true) => SiteKey::read(&options.key_file)?,
+        (false, true) => return Err(StoreError::DatabaseWithoutKey { key: options.key_file.clone(), database: options.database.clone() }),
+        _ => return Err(StoreError::Absent(options.database.clone())),
+    };
+    let mut ring = Keyring::open(&options.key_file, &site)?;
+    let mut db = connect(&options.database, Sync::Full)?;
+    db.busy_timeout(Duration::from_secs(20))?;
+    log_access(&mut db, &mut ring, options, question, purpose, who)?;
+    let mut answer = Answer::default();
+    for class in [RecordClass::Events, RecordClass::Incidents] {
+        for period in ring.periods(class, question.since.as_millisecond(), question.until.as_millisecond())? {
+            look_in(&db, class, &period, question, &mut answer)?;
+        }
+    }
+    answer.hits.sort_by_key(|h| h.row.time);
+    answer.cut |= answer.hits.len() > MOST;
+    answer.hits.truncate(MOST);
+    Ok(answer)
+}
+
+/// The question as this period's hashes.
+struct Sought {
+    all: Vec<u64>,
+    recipient: Option<u64>,
+    message_id: Option<u64>,
+    sender: Option<String>,
+    reference: Option<String>,
+}
+
+impl Question {
+    fn sought(&self, period: &Period) -> Sought {
+        let sender = self.sender.as_deref().map(normal);
+        let reference = self.reference.as_deref().map(row::reference_key);
+        let recipient = self.recipient.as_deref().map(|r| period.key.hash(Kind::Recipient, &normal(r)));
+        let message_id = self.message_id.as_deref().map(|m| period.key.hash(Kind::MessageId, row::message_id_key(m)));
+        let mut all: Vec<u64> = recipient.into_iter().chain(message_id).collect();
+        all.extend(sender.as_deref().map(|s| period.key.hash(Kind::Sender, s)));
+        all.extend(reference.as_deref().map(|r| period.key.hash(Kind::Reference, r)));
+        Sought { all, recipient, message_id, sender, reference }
+    }
+}
+
+/// An address as the record knows it; what is no address is sought as it is, and not found.
+fn normal(address: &str) -> String {
+    let address = address.trim().trim_start_matches('<').trim_end_matches('>');
+    match address.rsplit_once('@') {
+        Some((local, domain)) => crate::smtp::address::normal(local, domain),
+        None => address.to_lowercase(),
+    }
+}
+
+fn look_in(
+    db: &rusqlite::Connection,
+    class: RecordClass,
+    period: &Period,
+    question: &Question,
+    answer: &mut Answer,
+) -> Result<(), StoreError> {
+    let sought = question.sought(period);
+    let (since, until) = (question.since.as_millisecond(), question.until.as_millisecond());
+    let mut batches = db.prepare_cached(
+        "SELECT first, last, hashes FROM batch WHERE class = ?1 AND period = ?2 AND newest >= ?3 AND oldest <= ?4 ORDER BY first",
+    )?;
+    let mut rows = batches.query(params![class.number(), period.starts, since, until])?;
+    while let Some(r) = rows.next()? {
+        let hashes = r.get_ref(2)?.as_blob().map_err(|_| StoreError::Damaged)?;
+        if sought.all.iter().all(|h| contains(hashes, *h)) {
+            open_rows(db, class, period, r.get(0)?, r.get(1)?, question, &sought, answer)?;
+            if answer.hits.len() > MOST {
+                answer.cut = true;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Binary search among sorted hashes of eight octets, big end first.
+fn contains(hashes: &[u8], sought: u64) -> bool {
+    let (hashes, _) = hashes.as_chunks::<8>();
+    hashes.binary_search_by(|h| u64::from_be_bytes(*h).cmp(&sought)).is_ok()
+}
+
+#[expect(clippy::too_many_arguments, reason = "one step of look_in, split off to be read alone")]
+fn open_rows(
+    db: &rusqlite::Connection,
+    class: RecordClass,
+    period: &Period,
+    first: i64,
+    last: i64,
+    question: &Question,
+    sought: &Sought,
+    answer: &mut Answer,
+) -> Result<(), StoreError> {
+    let mut select = db.prepare_cached("SELECT id, sealed FROM record WHERE id BETWEEN ?1 AND ?2 AND period = ?3")?;
+    let mut rows = select.query(params![first, last, period.starts])?;
+    let mut sealed = Vec::new();
+    while let Some(r) = rows.next()? {
+        let place = RowPlace { table: Table::Record, row: r.get(0)?, class, period: period.starts };
+        sealed.clear();
+        sealed.extend_from_slice(r.get_ref(1)?.as_blob().map_err(|_| StoreError::Damaged)?);
+        let opened = period.key.open(&place, &mut sealed).and_then(row::decode);
+        let Ok(row) = opened else {
+            answer.unreadable += 1;
+            continue;
+        };
+        if row.time >= question.since && row.time <= question.until && sought.fits(&row) {
+            let recipient_code = sought.recipient.and_then(|h| row.recipients.iter().find(|r| r.hash == h)).map(|r| r.code);
+            answer.hits.push(Hit { row, class, recipient_code });
+        }
+    }
+    Ok(())
+}
+
+impl Sought {
+    fn fits(&self, row: &Row) -> bool {
+        self.recipient.is_none_or(|h| row.recipients.iter().any(|r| r.hash == h))
+            && self.message_id.is_none_or(|h| row.message_id_hash == Some(h))
+            && self.sender.as_deref().is_none_or(|s| normal(&row.sender) == s)
+            && self.reference.as_deref().is_none_or(|r| row::reference_key(&row.reference) == r)
+    }
+}
+
+/// What one access-log row says.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Access {
+    pub time: Timestamp,
+    pub who: String,
+    pub purpose: String,
+    pub sender: Option<String>,
+    pub recipient: Option<String>,
+    pub message_id: Option<String>,
+    pub reference: Option<String>,
+    pub since: Timestamp,
+    pub until: Timestamp,
+}
+
+fn log_access(
+    db: &mut rusqlite::Connection,
+    ring: &mut Keyring,
+    options: &Options,
+    question: &Question,
+    purpose: &str,
+    who: &str,
+) -> Result<(), StoreError> {
+    let time = Timestamp::now();
+    let retention = options.retention_of(RecordClass::Access);
+    let period = ring.at(RecordClass::Access, time.as_millisecond(), retention)?;
+    let access = Access {
+        time,
+        who: who.into(),
+        purpose: purpose.into(),
+        sender: question.sender.clone(),
+        recipient: question.recipient.clone(),
+        message_id: question.message_id.clone(),
+        reference: question.reference.clone(),
+        since: question.since,
+        until: question.until,
+    };
+    let mut sealed = vec![0; NONCE_LEN];
+    serde_json::to_writer(&mut sealed, &access).map_err(|_| StoreError::Damaged)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let expires = time.as_millisecond().saturating_add(millis(retention));
+    tx.execute("INSERT INTO access (period, expires, sealed) VALUES (?1, ?2, x'')", params![period.starts, expires])?;
+    let row = tx.last_insert_rowid();
+    let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: period.starts };
+    period.key.seal(&place, &mut Nonces::new(), &mut sealed)?;
+    tx.execute("UPDATE access SET sealed = ?2 WHERE id = ?1", params![row, sealed])?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// The access log, oldest first.
+pub fn accesses(options: &Options) -> Result<Vec<Access>, StoreError> {
+    let ring = Keyring::open(&options.key_file, &SiteKey::read(&options.key_file)?)?;
+    let db = connect(&options.database, Sync::Normal)?;
+    let mut select = db.prepare("SELECT id, period, sealed FROM access ORDER BY id")?;
+    let mut rows = select.query([])?;
+    let mut all = Vec::new();
+    while let Some(r) = rows.next()? {
+        let (row, starts, mut sealed): (i64, i64, Vec<u8>) = (r.get(0)?, r.get(1)?, r.get(2)?);
+        let Some(period) = ring.period(RecordClass::Access, starts)? else { continue };
+        let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: starts };
+        let plain = period.key.open(&place, &mut sealed)?;
+        all.push(serde_json::from_slice(plain).map_err(|_| StoreError::Damaged)?);
+    }
+    Ok(all)
+}

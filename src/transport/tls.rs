@@ -1,0 +1,135 @@
+//! rustls on both sides: what a listener shows, and what an upstream must prove.
+//!
+//! Certificates are verified against the system's roots and `ca-file`, names included, before any octet of SMTP follows, so no
+//! credential can go to a server that is not the one configured. Only `opportunistic` (never for submission) takes any
+//! certificate, as it would take none.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::config::settings::{TlsFiles, Trust, Upstream, UpstreamTls};
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{path}: {reason}")]
+    File { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    #[error("client certificates: {0}")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Certificates of a PEM file, at least one.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let file = |reason: String| TlsError::File { path: path.into(), reason };
+    let list = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|e| file(e.to_string()))?;
+    if list.is_empty() { Err(file("no certificate in it".into())) } else { Ok(list) }
+}
+
+/// What a listener shows to clients, and whether it asks for theirs.
+pub fn server_config(files: &TlsFiles, trust: &Trust) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| TlsError::File { path: files.key.clone(), reason: e.to_string() })?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = if trust.client_certificates.is_empty() {
+        builder.with_no_client_auth()
+    } else {
+        let mut roots = RootCertStore::empty();
+        match &trust.client_ca_file {
+            Some(path) => {
+                for certificate in certificates(path)? {
+                    roots.add(certificate)?;
+                }
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        // Asked for, not demanded: whether a client is trusted is decided with its network and header.
+        builder.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).allow_unauthenticated().build()?)
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
+    // One ticket a handshake: a phone resumes its last session, not its last two.
+    config.send_tls13_tickets = 1;
+    config.max_fragment_size = None;
+    Ok(Arc::new(config))
+}
+
+/// How an upstream is to prove itself.
+pub fn client_config(upstream: &Upstream) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let verifier: Arc<dyn ServerCertVerifier> = match upstream.tls {
+        UpstreamTls::Opportunistic | UpstreamTls::None => Arc::new(AnyCertificate(provider())),
+        UpstreamTls::Starttls | UpstreamTls::Implicit => {
+            let extra = upstream.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
+            Arc::new(rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider())?)
+        }
+    };
+    Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
+}
+
+/// The DNS names of a client's certificate that was verified.
+pub fn certificate_names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return Vec::new() };
+    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let dns = names.value.general_names.iter().filter_map(|name| match name {
+        x509_parser::extensions::GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    dns.collect()
+}
+
+/// Whether `name` is `pattern`, or one label below `*.pattern`. A wildcard in the certificate itself matches the same pattern.
+pub fn name_matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_ascii_lowercase(), name.to_ascii_lowercase());
+    match pattern.strip_prefix("*.") {
+        Some(suffix) => name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix),
+        None => name == pattern,
+    }
+}
+
+/// Encryption without proof, for `opportunistic`.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(&self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(&self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(&self, message: &[u8], certificate: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_one_label() {
+        assert!(name_matches("*.mail.example", "a.MAIL.example"));
+        assert!(!name_matches("*.mail.example", "mail.example"));
+        assert!(!name_matches("*.mail.example", "a.b.mail.example"));
+        assert!(name_matches("mail.example", "mail.example"));
+    }
+}
