@@ -55,7 +55,7 @@ pub async fn serve(worker: Rc<Worker>, site: Arc<Site>, listener: usize, tcp: Tc
     let id = worker.enter();
     let mut session = Session::new(worker.clone(), site.clone(), listener, id, Stream::Plain(tcp), peer);
     let end = session.run().await;
-    tracing::debug!(event = "session_end", listener = %settings.name, ?end);
+    tracing::debug!(event = "session_end", listener = %settings.name, why = end.why());
     session.finish().await;
     worker.leave(id);
     metrics.open.dec();
@@ -78,6 +78,17 @@ pub(super) enum End {
     Left,
     Lost(io::ErrorKind),
     Tls(String),
+}
+
+impl End {
+    fn why(&self) -> String {
+        match self {
+            End::Closed => "closed".into(),
+            End::Left => "the client left".into(),
+            End::Lost(kind) => format!("lost: {kind}"),
+            End::Tls(error) => format!("TLS: {error}"),
+        }
+    }
 }
 
 pub(super) struct Session {

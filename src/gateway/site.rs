@@ -203,8 +203,13 @@ impl Worker {
 struct Classes(Arc<Policy>);
 
 impl records::Classes for Classes {
-    fn class(&self, normal: &str) -> Class {
-        self.0.classify(normal)
+    fn class(&self, normal: &str) -> records::Class {
+        match self.0.classify(normal) {
+            Class::Internal => records::Class::Internal,
+            Class::Partner => records::Class::Partner,
+            Class::Personal => records::Class::Personal,
+            Class::External => records::Class::External,
+        }
     }
 
     fn configuration(&self) -> &[u8] {

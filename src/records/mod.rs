@@ -21,7 +21,7 @@ mod store;
 mod tally;
 pub mod trace;
 
-pub use entry::{Classes, Entry, Outcome};
+pub use entry::{Class, Classes, Entry, Outcome};
 pub use error::StoreError;
 pub use place::{Options, prepare};
 pub use recorder::{Counters, QueueFull, Recorder, Ticket};
