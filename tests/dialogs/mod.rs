@@ -126,6 +126,8 @@ struct Stage {
     server: Option<Wire>,
     /// Lines that leave together, and whether they are the client's.
     pending: Option<(bool, Vec<u8>)>,
+    /// Whether the gateway has heard the upstream's EHLO before.
+    known: bool,
     transcript: Vec<String>,
     line: usize,
 }
@@ -134,7 +136,7 @@ type Played = Result<(), String>;
 
 impl Stage {
     fn new(head: Head, gateway: SocketAddr, upstream: SocketAddr, listener: Option<TcpListener>) -> Stage {
-        Stage { head, gateway, upstream, listener, client: None, server: None, pending: None, transcript: Vec::new(), line: 0 }
+        Stage { head, gateway, upstream, listener, client: None, server: None, pending: None, known: false, transcript: Vec::new(), line: 0 }
     }
 
     fn report(&self, name: &str, fault: String, gateway: Option<&Gateway>) -> String {
@@ -271,7 +273,10 @@ impl Stage {
     fn end(&mut self, client: bool) -> Played {
         loop {
             match self.wire(client)?.line(PATIENCE) {
-                Heard::Closed(rest) if rest.is_empty() => return Ok(()),
+                Heard::Closed(rest) if rest.is_empty() => {
+                    *(if client { &mut self.client } else { &mut self.server }) = None;
+                    return Ok(());
+                }
                 Heard::Line(line) if !client && line.eq_ignore_ascii_case(b"QUIT") => {
                     let _ = self.wire(false)?.send(b"221 2.0.0 bye\r\n");
                 }
@@ -402,18 +407,19 @@ impl Stage {
 
     fn hello(&mut self) -> Played {
         self.all(&[&format!("S:~ 220 {GATEWAY} ESMTP.*"), "C: EHLO client.example"])?;
-        if self.dials_at_hello() {
+        // A submission listener dials for each session; the others until they know what the upstream offers.
+        if self.listener.is_some() && self.server.is_none() && (self.head.role == "submission" || !self.known) {
             self.take_upstream()?;
         }
         self.ehlo("+PIPELINING +ENHANCEDSTATUSCODES")
     }
 
-    /// A submission listener dials after the client's TLS, so that its EHLO can say what the upstream offers.
-    fn dials_at_hello(&self) -> bool {
-        self.head.role == "submission" && self.server.is_none()
-    }
-
+    /// Takes the gateway's next connection up to the reply to EHLO, unless one is open.
     fn take_upstream(&mut self) -> Played {
+        if self.server.is_some() {
+            return Ok(());
+        }
+        self.known = true;
         self.accept()?;
         let hello = format!("U> EHLO {GATEWAY}");
         self.all(&["U< 220 mail.provider.test ESMTP ready", &hello])?;

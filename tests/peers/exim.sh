@@ -86,12 +86,16 @@ CONF
     for _ in $(seq 100); do (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue 2; sleep 0.1; done
     echo "port $port does not answer" >&2; cat "$D/exim.out" >&2; stop; exit 1
   done
-  # A test run that is itself killed leaves nothing behind.
-  (while kill -0 "$OWNER" 2>/dev/null && running; do sleep 1; done; stop) >/dev/null 2>&1 </dev/null &
+  # A test run that is itself killed leaves nothing behind: this watches from a session of its own.
+  setsid bash "$0" watch "$D" >/dev/null 2>&1 </dev/null &
 }
 
 case $cmd in
   start) start ;;
+  watch)
+    while kill -0 "$OWNER" 2>/dev/null && running; do sleep 1; done
+    stop
+    ;;
   stop) stop; rm -rf "$D/spool" "$D/log" "$D/mail" "$D/server.key" ;;
   *) echo "start or stop" >&2; exit 2 ;;
 esac
