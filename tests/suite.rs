@@ -1,4 +1,5 @@
-//! The one integration-test binary: the real `lychgate` on loopback, between real and scripted peers.
+//! The one integration-test binary (linking twenty costs more than running them): rules and diagnostics as cases, and the real
+//! `lychgate` on loopback between real and scripted peers.
 //!
 //! A test against a real peer runs wherever that peer is installed. Where it is missing it is skipped aloud; with
 //! `LYCHGATE_PEERS=required` (which `make test` sets) or `CI=true` a missing peer is a failure.
@@ -6,8 +7,10 @@
 mod support;
 
 mod architecture;
+mod bad_sites;
 mod dialogs;
 mod given;
 mod kill9;
 mod peers;
+mod rule_cases;
 mod smuggling;

@@ -86,6 +86,15 @@ impl Diagnostics {
         self.list.sort_by_key(|d| d.at.as_ref().map(|(source, span)| (files.iter().position(|f| *f == source.name), span.start)));
     }
 
+    /// Shows another text of the same length in place of `old`'s.
+    pub fn replace_source(&mut self, old: &Arc<Source>, new: &Arc<Source>) {
+        for (source, _) in self.list.iter_mut().filter_map(|d| d.at.as_mut()) {
+            if Arc::ptr_eq(source, old) {
+                *source = new.clone();
+            }
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -9,6 +9,7 @@ pub mod options;
 pub mod reference;
 mod resolve;
 pub mod rules;
+mod secrets;
 pub mod settings;
 pub mod spelling;
 pub mod syntax;
@@ -42,7 +43,7 @@ pub fn find(given: Option<&Path>) -> PathBuf {
 /// Reads a site file and the rules it names. None where there is an error; all of them are in `diagnostics`, warnings too.
 pub fn load(path: &Path, diagnostics: &mut Diagnostics) -> Option<Settings> {
     let text = read(path, diagnostics)?;
-    let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let base = path.parent().unwrap_or(Path::new(""));
     load_text(&path.display().to_string(), text, base, diagnostics)
 }
 
@@ -77,6 +78,7 @@ pub fn load_with(
     };
     let settings = resolve::settings(&options, &files, compile, &mut found);
     found.sort();
+    found.replace_source(&source, &Arc::new(Source { name: name.to_owned(), text: secrets::masked(&source.text) }));
     let refused = found.has_errors();
     diagnostics.extend(found);
     settings.filter(|_| !refused)

@@ -207,6 +207,7 @@ impl Council {
     fn read(t: &Table<'_>, d: &mut Diagnostics) -> Council {
         let name = t.text("name", d);
         let domains = t.list("domains", domain, d);
+        t.not_empty("domains", "Name the council's own mail domain.", d);
         Council {
             name: t.require("name", name, "name = \"Wragby Parish Council\"", d),
             domains: t.require("domains", domains, "domains = [\"wragbyparishcouncil.gov.uk\"]", d).unwrap_or_default(),
@@ -297,6 +298,7 @@ impl Tls {
 impl Monitoring {
     fn read(t: &Table<'_>, d: &mut Diagnostics) -> Monitoring {
         let purposes = t.list("purposes", purpose, d);
+        t.not_empty("purposes", "Without a purpose nothing may be recorded: name one, or delete [monitoring].", d);
         let (version, date, assessment) = (t.text("notice-version", d), t.date("notice-date", d), t.text("impact-assessment", d));
         Monitoring {
             purposes: t.require("purposes", purposes, "purposes = [\"effective-operation\"]", d),

@@ -384,15 +384,6 @@ impl Resolver<'_> {
 
     fn monitoring(&self, d: &mut Diagnostics) -> Option<Monitoring> {
         let monitoring = self.options.monitoring.as_ref()?;
-        if let Some(purposes) = &monitoring.purposes
-            && purposes.is_empty()
-            && !self.options.broken
-        {
-            d.error_without_place(
-                "[monitoring] names no purpose",
-                "Without a purpose nothing may be recorded: add one, or delete [monitoring].",
-            );
-        }
         if let Some(date) = &monitoring.notice_date
             && *date.get_ref() > jiff::Zoned::now().date()
         {

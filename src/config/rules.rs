@@ -11,7 +11,7 @@ mod reader;
 mod then;
 mod when;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -142,11 +142,11 @@ struct Loading<'a, 'd> {
     d: &'d mut Diagnostics,
     lists: Lists,
     patterns: Patterns,
-    conditions: HashMap<String, Named<'a>>,
-    clauses: HashMap<Arc<str>, crate::policy::rule::Clause>,
+    conditions: BTreeMap<String, Named<'a>>,
+    clauses: BTreeMap<Arc<str>, crate::policy::rule::Clause>,
     rules: Vec<Rule>,
     /// Where each rule's id stands.
-    ids: HashMap<Arc<str>, (Arc<Source>, std::ops::Range<usize>)>,
+    ids: BTreeMap<Arc<str>, (Arc<Source>, std::ops::Range<usize>)>,
     exempts: Vec<Exempt>,
     /// Numbers that the site file tunes for the rule being read, with whether they were used.
     tuned: Vec<(Number, Span, bool)>,
@@ -164,7 +164,7 @@ impl<'a, 'd> Loading<'a, 'd> {
     fn new(site: &'a Site<'a>, docs: &'a [Doc<'a>], d: &'d mut Diagnostics) -> Self {
         let lists = Lists::read(site, docs, d);
         let clauses = clauses::known(docs, d);
-        let mut conditions = HashMap::new();
+        let mut conditions = BTreeMap::new();
         for doc in docs {
             let reader = Reader::new(doc.source, doc.faults);
             reader.only(doc.root, TOP, "a rule file", d);
@@ -189,7 +189,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             conditions,
             clauses,
             rules: Vec::new(),
-            ids: HashMap::new(),
+            ids: BTreeMap::new(),
             exempts: Vec::new(),
             tuned: Vec::new(),
         }

@@ -68,10 +68,16 @@ fn explain(parser: &str, text: &str, line: Range<usize>, span: Range<usize>) -> 
         return (format!("this is a long dash ({c}), not a hyphen"), "Type an ordinary hyphen: -".into(), span);
     }
     let value = shown.split_once('=').map(|(_, v)| v.split('#').next().unwrap_or(v).trim());
-    if let Some(help) = value.and_then(units::other_order) {
+    // Alone or in a list.
+    if let Some(help) = value.and_then(|v| v.split(['[', ']', ',', '"']).find_map(units::other_order)) {
         return ("this date is in the wrong order".into(), help, span);
     }
     if parser.contains("duplicate key") {
+        // Two alternatives in one rule: both are meant, and TOML has one key for them.
+        if let Some(key) = shown.split('=').next().map(str::trim).filter(|k| k.ends_with("when.any") || *k == "any") {
+            let help = format!("If one of each group must hold, write {} = [{{ any = [...] }}, {{ any = [...] }}].", key.replace("any", "all"));
+            return (format!("`{key}` was said already in this rule"), help, span);
+        }
         return ("this was said already, further up in the same table".into(), "Keep one of the two.".into(), span);
     }
     // A single-line string that was opened and not closed.

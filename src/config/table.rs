@@ -52,10 +52,7 @@ impl<'a> Table<'a> {
             if reference::keys(self.section).any(|k| k == word || k == "*") || self.is_broken(&key.span()) {
                 continue;
             }
-            let place = match self.section {
-                "" => "the site file".to_owned(),
-                section => format!("[{section}]"),
-            };
+            let place = self.place();
             let help = if let Some(known) = reference::not_yet(self.section, word) {
                 known.to_owned()
             } else if let Some(secret) = reference::secret_file(self.section, word) {
@@ -68,6 +65,18 @@ impl<'a> Table<'a> {
                 format!("Known here: {}.", reference::keys(self.section).collect::<Vec<_>>().join(", "))
             };
             diagnostics.error(self.source, key.span(), format!("`{word}` is not known in {place}"), help);
+        }
+    }
+
+    /// The table as the file writes it.
+    fn place(&self) -> String {
+        match self.section {
+            "" => "the site file".to_owned(),
+            "listener" => "[[listener]]".to_owned(),
+            "upstream" => "[upstream.NAME]".to_owned(),
+            "listener.trust" => "`trust`".to_owned(),
+            "listener.stamp" => "`stamp`".to_owned(),
+            section => format!("[{section}]"),
         }
     }
 
@@ -86,6 +95,15 @@ impl<'a> Table<'a> {
         self.map.iter().map(|(key, _)| Spanned::new(key.span(), key.get_ref().to_string()))
     }
 
+    /// Says that a list is empty where it must not be.
+    pub fn not_empty(&self, key: &str, help: &str, diagnostics: &mut Diagnostics) {
+        if let Some(value) = self.value(key)
+            && value.get_ref().as_array().is_some_and(|a| a.is_empty())
+        {
+            diagnostics.error(self.source, value.span(), format!("`{key}` is empty"), help);
+        }
+    }
+
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }
@@ -93,7 +111,7 @@ impl<'a> Table<'a> {
     /// Says that a key is missing, unless a fault of syntax may be hiding it.
     pub fn require<T>(&self, key: &str, value: Option<T>, example: &str, diagnostics: &mut Diagnostics) -> Option<T> {
         if value.is_none() && self.map.get(key).is_none() && self.faults.is_empty() {
-            let place = if self.section.is_empty() { "the site file".to_owned() } else { format!("[{}]", self.section) };
+            let place = self.place();
             diagnostics.error(self.source, self.span.clone(), format!("{place} has no `{key}`"), format!("Add: {example}"));
         }
         value
@@ -102,7 +120,8 @@ impl<'a> Table<'a> {
     fn wrong_kind(&self, key: &str, value: &Value<'_>, wanted: &str, help: String, diagnostics: &mut Diagnostics) {
         let kind = match value.get_ref() {
             DeValue::String(_) => "text",
-            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Integer(_) => "a number",
+            DeValue::Float(_) => "a number with a decimal point",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date or time",
             DeValue::Array(_) => "a list",

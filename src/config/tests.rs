@@ -99,7 +99,7 @@ fn faults_are_told_all_at_once() {
         "{text}\n[records]\ndatabase = \"postgres://x\"\n[records.retention]\nevents = \"30m\"\n[limits]\nmemory = 5\nrecipients = 5"
     ));
     for wanted in [
-        "`upstraem` is not known in [listener]",
+        "`upstraem` is not known in [[listener]]",
         "`tls` cannot be \"sometimes\"",
         "`keep` wants a whole number, without quotes, and this is text",
         "PostgreSQL is not available yet",

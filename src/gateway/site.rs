@@ -101,7 +101,11 @@ fn server_config(listener: &Listener, settings: &Settings) -> ServerConfig {
             (ListenerTls::Starttls, _) => Starttls::Offered,
         },
         auth: listener.role == Role::Submission,
-        line_ends: if listener.normalise_line_ends { LineEnds::Normalise } else { LineEnds::Refuse },
+        line_ends: match listener.role {
+            _ if listener.normalise_line_ends => LineEnds::Normalise,
+            Role::Connector => LineEnds::MendDoubled,
+            Role::Submission | Role::Mx => LineEnds::Refuse,
+        },
         limits: server::Limits {
             message: usize::try_from(limits.message_size).unwrap_or(usize::MAX),
             recipients: limits.recipients,

@@ -5,16 +5,17 @@ use std::cell::OnceCell;
 
 use super::addresses::{self, Entry};
 use super::header::{self, Field, Header};
-use super::parts::Part;
-use super::protection::Protection;
-use super::{Ambiguity, BodyText};
+use super::parts::{self, Encoding, Part};
+use super::protection::{self, Protection};
+use super::text::{self, Lines};
+use super::{Ambiguity, BodyText, ambiguity, body, transfer, words};
 
 /// A message looked at. Only the header's fields are found at once; all else is worked out when first asked for, and kept.
 pub struct View<'a> {
     raw: &'a [u8],
     header: Header,
     subject: OnceCell<String>,
-    parts: OnceCell<Vec<Part>>,
+    parts: OnceCell<(Vec<Part>, Vec<Ambiguity>)>,
     body_text: OnceCell<BodyText>,
     ambiguities: OnceCell<Vec<Ambiguity>>,
     protection: OnceCell<Protection>,
@@ -59,16 +60,12 @@ impl<'a> View<'a> {
 
     /// The body on one line, outer blanks off, nothing decoded.
     pub fn unfolded(&self, field: &Field) -> Cow<'a, [u8]> {
-        let body = self.raw_body(field).trim_ascii();
-        if memchr::memchr2(b'\r', b'\n', body).is_none() {
-            return Cow::Borrowed(body);
-        }
-        Cow::Owned(body.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect())
+        words::unfold(self.raw_body(field))
     }
 
     /// The body as a reader sees it: unfolded, encoded words decoded, 8-bit octets as UTF-8 or else windows-1252.
     pub fn text(&self, field: &Field) -> Cow<'a, str> {
-        Cow::Owned(String::from_utf8_lossy(&self.unfolded(field)).into_owned())
+        words::decode(self.raw_body(field))
     }
 
     /// The field as a list of addresses.
@@ -99,7 +96,11 @@ impl<'a> View<'a> {
 
     /// The message itself, then every part in the order that it stands.
     pub fn parts(&self) -> &[Part] {
-        self.parts.get_or_init(Vec::new)
+        &self.walked().0
+    }
+
+    fn walked(&self) -> &(Vec<Part>, Vec<Ambiguity>) {
+        self.parts.get_or_init(|| parts::walk(self.raw, &self.header))
     }
 
     /// A part's header fields, with offsets in the message.
@@ -109,30 +110,268 @@ impl<'a> View<'a> {
 
     /// A part's content with its transfer encoding undone.
     pub fn decoded(&self, part: &Part) -> Cow<'a, [u8]> {
-        Cow::Borrowed(&self.raw[part.body.clone()])
+        part.encoding.decode(&self.raw[part.body.clone()])
+    }
+
+    /// At most the first `limit` octets of [`View::decoded`], at no more cost than they are worth.
+    pub fn decoded_prefix(&self, part: &Part, limit: usize) -> Cow<'a, [u8]> {
+        let content = &self.raw[part.body.clone()];
+        match part.encoding {
+            Encoding::Identity => Cow::Borrowed(&content[..content.len().min(limit)]),
+            Encoding::Base64 => Cow::Owned(transfer::base64_prefix(content, limit)),
+            Encoding::QuotedPrintable => {
+                let mut octets = transfer::quoted_printable(&content[..content.len().min(limit.saturating_mul(3))]);
+                octets.truncate(limit);
+                Cow::Owned(octets)
+            }
+        }
+    }
+
+    /// The source of a `text/*` part in its charset, HTML as HTML; none for other types.
+    pub fn part_source(&self, part: &Part) -> Option<Cow<'a, str>> {
+        if !part.is_text() {
+            return None;
+        }
+        let charset = part.param("charset");
+        Some(match self.decoded(part) {
+            Cow::Borrowed(octets) => words::charset_text(charset, octets),
+            Cow::Owned(octets) => Cow::Owned(match words::charset_text(charset, &octets) {
+                Cow::Owned(text) => text,
+                // Borrowed: the octets are the text (but for a mark at the start), and need no copy.
+                Cow::Borrowed(text) if text.len() == octets.len() => {
+                    String::from_utf8(octets).expect("the octets were just seen to be UTF-8")
+                }
+                Cow::Borrowed(text) => text.to_string(),
+            }),
+        })
     }
 
     /// The text of a `text/*` part, in its charset; HTML as the reader sees it.
     pub fn part_text(&self, part: &Part) -> Option<Cow<'a, str>> {
-        let _ = part;
-        None
+        let source = self.part_source(part)?;
+        if part.content_type == "text/html" { Some(Cow::Owned(text::render(&source, Lines::Collapse).text)) } else { Some(source) }
     }
 
     /// The readable body.
     pub fn body_text(&self) -> &BodyText {
-        self.body_text.get_or_init(|| {
-            let all = String::from_utf8_lossy(self.body()).into_owned();
-            BodyText { new: all.clone(), all, ..BodyText::default() }
-        })
+        self.body_text.get_or_init(|| body::read(self))
     }
 
     /// Where readers may disagree on what the message holds.
     pub fn ambiguities(&self) -> &[Ambiguity] {
-        self.ambiguities.get_or_init(Vec::new)
+        self.ambiguities.get_or_init(|| {
+            let mut odd = ambiguity::of_header(self, &self.header);
+            if self.author_is_doubtful() {
+                odd.push(Ambiguity::Author);
+            }
+            odd.extend(self.walked().1.iter().cloned());
+            odd
+        })
+    }
+
+    /// Whether another reader finds other authors than we do. It is shown the header only.
+    fn author_is_doubtful(&self) -> bool {
+        let Some(theirs) = mail_parser::MessageParser::default().parse_headers(&self.raw[..self.header.end]) else {
+            return !self.fields().is_empty();
+        };
+        let mut theirs: Vec<String> = theirs
+            .from()
+            .map(|list| list.iter().filter_map(|a| a.address()).map(|a| a.trim().to_lowercase()).collect())
+            .unwrap_or_default();
+        let mut ours: Vec<String> = self
+            .named("From")
+            .last()
+            .map(|f| {
+                self.addresses(f)
+                    .iter()
+                    .flat_map(|e| e.mailboxes().to_vec())
+                    .map(|m| format!("{}@{}", m.local, m.domain).to_lowercase())
+                    .collect()
+            })
+            .unwrap_or_default();
+        theirs.retain(|a| a.contains('@'));
+        theirs.sort();
+        ours.sort();
+        theirs != ours
     }
 
     /// What protects the message.
     pub fn protection(&self) -> &Protection {
-        self.protection.get_or_init(Protection::default)
+        self.protection.get_or_init(|| protection::judge(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::Field;
+
+    fn crlf(text: &str) -> Vec<u8> {
+        text.replace('\n', "\r\n").into_bytes()
+    }
+
+    #[test]
+    fn fields_are_where_they_are() {
+        let raw = crlf("From: a@x.uk\nSUBJECT:  one\n two\nX-Old : y\nEmpty:\n\nbody\n");
+        let view = View::new(&raw);
+        let shown: Vec<(&str, &[u8])> = view.fields().iter().map(|f| (view.name(f), view.raw_body(f))).collect();
+        assert_eq!(shown, [("From", &b" a@x.uk"[..]), ("SUBJECT", b"  one\r\n two"), ("X-Old", b" y"), ("Empty", b"")]);
+        assert_eq!(view.subject(), "one two");
+        assert_eq!(view.body(), b"body\r\n");
+        assert_eq!(&raw[view.fields()[1].whole.clone()], b"SUBJECT:  one\r\n two\r\n");
+    }
+
+    #[test]
+    fn odd_headers_are_said() {
+        for (text, odd) in [
+            ("From: a@x.uk\nTo: b@x.uk\nTo: c@x.uk\n\n", Ambiguity::Duplicate("To".into())),
+            ("From: a@x.uk\nno field\n\n", Ambiguity::InvalidHeaderLine),
+            ("From: a@x.uk\n", Ambiguity::NoBlankLine),
+            ("From: a@x.uk\n \nTo: b\n\n", Ambiguity::BlankContinuation),
+            ("From : a@x.uk\n\n", Ambiguity::BlankBeforeColon),
+            ("From: a@x.uk\n\nx\0", Ambiguity::Nul),
+        ] {
+            let raw = crlf(text);
+            assert!(View::new(&raw).ambiguities().contains(&odd), "{text:?} {:?}", View::new(&raw).ambiguities());
+        }
+        assert!(View::new(b"From: a@x.uk\r\nX: \xff\r\n\r\n").ambiguities().contains(&Ambiguity::EightBitHeader));
+        let plain = crlf("From: Jo Smith <jo@x.uk>\nTo: b@x.uk, c@x.uk\nSubject: Café\n\nHello\n");
+        assert_eq!(View::new(&plain).ambiguities(), []);
+    }
+
+    #[test]
+    fn the_plain_alternative_is_the_body() {
+        let raw = crlf(
+            "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: multipart/alternative; boundary=a\n\n\
+             --a\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nCaf=C3=A9\n--a\n\
+             Content-Type: text/html\n\n<p>html</p>\n--a--\n--m\nContent-Type: text/plain; name=x.txt\nContent-Disposition: attachment\n\nattached\n--m--\n",
+        );
+        let view = View::new(&raw);
+        assert_eq!(view.body_text().all, "Café\n");
+        assert_eq!(view.parts().iter().filter(|p| p.is_attachment).count(), 1);
+        let raw = crlf(
+            "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/plain\n\n \n--a\nContent-Type: text/html\n\n\
+             <p>Hello</p><blockquote>old</blockquote>\n--a--\n",
+        );
+        let view = View::new(&raw);
+        assert_eq!((view.body_text().new.trim(), view.body_text().quoted.trim()), ("Hello", "old"));
+    }
+
+    #[test]
+    fn nesting_without_end_is_harmless() {
+        let raw = "Content-Type: message/rfc822\r\n\r\n".repeat(25_000);
+        let view = View::new(raw.as_bytes());
+        assert!(view.ambiguities().contains(&Ambiguity::TooDeep));
+        view.body_text();
+        view.protection();
+        let raw = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".repeat(25_000);
+        let view = View::new(raw.as_bytes());
+        view.ambiguities();
+        view.body_text();
+        view.protection();
+    }
+
+    fn in_bounds(raw: &[u8]) {
+        let view = View::new(raw);
+        let inside = |f: &Field| {
+            f.whole.start <= f.name.start
+                && f.name.end <= f.body.start
+                && f.body.start <= f.body.end
+                && f.body.end <= f.whole.end
+                && f.whole.end <= raw.len()
+        };
+        assert!(view.fields().iter().all(inside));
+        assert!(view.header_end() <= raw.len());
+        for field in view.fields() {
+            view.text(field);
+            for entry in view.addresses(field) {
+                assert!(entry.range().start >= field.body.start && entry.range().end <= field.body.end);
+            }
+        }
+        for part in view.parts() {
+            assert!(
+                part.header.start <= part.header.end
+                    && part.header.end == part.body.start
+                    && part.body.start <= part.body.end
+                    && part.body.end <= raw.len()
+            );
+            view.part_text(part);
+        }
+        view.subject();
+        view.message_id();
+        view.body_text();
+        view.ambiguities();
+        view.protection();
+        let mut plan = super::super::EditPlan::new();
+        super::super::rewrite::hide_recipients(&view, &|m| m.domain.len() % 2 == 0, Default::default(), &mut plan);
+        super::super::rewrite::cut_override(&view, "x", &mut plan);
+        super::super::rewrite::tag_subject(&view, "[t]", &mut plan);
+    }
+
+    /// Bytes that look enough like mail to go deep.
+    fn mailish() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = proptest::sample::select(vec![
+            "From: ",
+            "To: ",
+            "Subject: ",
+            "Content-Type: ",
+            "multipart/mixed; boundary=b",
+            "multipart/alternative; boundary=\"b\"",
+            "message/rfc822",
+            "text/html",
+            "text/plain; charset=",
+            "\r\n",
+            "\r\n\r\n",
+            "\n",
+            "--b",
+            "--b--",
+            "\r\n--b\r\n",
+            " ",
+            "\t",
+            "a@x.uk",
+            "<",
+            ">",
+            "(",
+            ")",
+            "\"",
+            ",",
+            ";",
+            ":",
+            "=?utf-8?Q?",
+            "?=",
+            "[x: y]",
+            "@",
+            "é",
+            "Content-Transfer-Encoding: base64",
+            "Content-Transfer-Encoding: quoted-printable",
+            "Content-Disposition: attachment; filename=",
+            "name*0*=utf-8''%41",
+            "-----BEGIN PGP MESSAGE-----",
+            "-----END PGP MESSAGE-----",
+            "<div style='display:none'>",
+            "<blockquote>",
+            "PK\u{3}\u{4}",
+            "%PDF-1.4 /Encrypt",
+            "application/pkcs7-mime",
+            "MIAGCSqGSIb3DQEHA6CA",
+            "> ",
+            "-- ",
+            "On 1 wrote:",
+            "\0",
+        ]);
+        proptest::collection::vec(
+            prop_oneof![9 => pieces.prop_map(|p| p.as_bytes().to_vec()), 1 => proptest::collection::vec(any::<u8>(), 0..8)],
+            0..60,
+        )
+        .prop_map(|v| v.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_looked_at(raw in prop_oneof![mailish(), proptest::collection::vec(any::<u8>(), 0..300)]) {
+            in_bounds(&raw);
+        }
     }
 }

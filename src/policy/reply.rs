@@ -59,9 +59,18 @@ mod tests {
     #[test]
     fn one_line_with_its_reference_whatever_the_rule_says() {
         let cases = [
-            (Disposition::Reject { text: "Not sent: marked Confidential. Encrypt, then resend.".into() }, "550 5.7.1 Not sent: marked Confidential. Encrypt, then resend. Ref LG-7F3K\r\n"),
-            (Disposition::Defer { text: "The scanner – ‘ClamAV’ – is\r\n250 OK silent…".into() }, "451 4.7.1 The scanner - 'ClamAV' - is 250 OK silent... Ref LG-7F3K\r\n"),
-            (Disposition::Hold { text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into() }, "451 4.7.1 Ysgrifennwch at y clerc: dwr, GBP 5, ? Ref LG-7F3K\r\n"),
+            (
+                Disposition::Reject { text: "Not sent: marked Confidential. Encrypt, then resend.".into() },
+                "550 5.7.1 Not sent: marked Confidential. Encrypt, then resend. Ref LG-7F3K\r\n",
+            ),
+            (
+                Disposition::Defer { text: "The scanner – ‘ClamAV’ – is\r\n250 OK silent…".into() },
+                "451 4.7.1 The scanner - 'ClamAV' - is 250 OK silent... Ref LG-7F3K\r\n",
+            ),
+            (
+                Disposition::Hold { text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into() },
+                "451 4.7.1 Ysgrifennwch at y clerc: dwr, GBP 5, ? Ref LG-7F3K\r\n",
+            ),
             (Disposition::Reject { text: " \n".into() }, "550 5.7.1 Not sent: the council's policy does not allow it. Ref LG-7F3K\r\n"),
         ];
         for (disposition, wire) in cases {

@@ -1,6 +1,6 @@
 //! The compiled rules of one council: immutable, shared by all sessions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::Condition;
@@ -20,7 +20,7 @@ pub struct Policy {
     pub(crate) partners: Arc<AddressSet>,
     pub(crate) consumer: Arc<AddressSet>,
     pub(crate) marking: MarkingSettings,
-    pub(crate) clauses: HashMap<Arc<str>, Clause>,
+    pub(crate) clauses: BTreeMap<Arc<str>, Clause>,
     pub(crate) hash: String,
 }
 
@@ -210,7 +210,7 @@ impl Default for Policy {
             partners: Arc::default(),
             consumer: Arc::default(),
             marking: MarkingSettings::default(),
-            clauses: HashMap::new(),
+            clauses: BTreeMap::new(),
             hash: String::new(),
         }
     }

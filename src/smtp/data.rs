@@ -76,10 +76,14 @@ pub enum Finished {
     Nul,
 }
 
-/// Whether bare line ends are mended (a connector may be set so) or refused.
+/// What becomes of line ends that RFC 5321 §2.3.8 forbids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnds {
     Refuse,
+    /// CR CR LF, the trace of a conversion done twice, is made CRLF; everything else is refused. For connectors: their provider
+    /// has taken the mail already, and where the line ends is in no doubt.
+    MendDoubled,
+    /// Every bare CR and LF is made CRLF.
     Normalise,
 }
 
@@ -197,9 +201,9 @@ impl Content {
             return Finished::Nul;
         }
         if self.seen.bare {
-            match line_ends {
-                LineEnds::Refuse => return Finished::BareLineEnd,
-                LineEnds::Normalise => self.kept = normalise(&self.kept),
+            match normalise(&self.kept, line_ends) {
+                Some(mended) => self.kept = mended,
+                None => return Finished::BareLineEnd,
             }
         }
         if matches!(self.framing, Framing::Chunk(_)) && !self.kept.is_empty() && !self.kept.ends_with(b"\r\n") {
@@ -236,27 +240,25 @@ fn inspect(bytes: &[u8], from: usize) -> Seen {
     Seen { bare: bare != 0, nul: nul != 0, eight_bit: high >= 128 }
 }
 
-/// Every bare CR and every bare LF becomes CRLF.
-fn normalise(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 64 + 16);
-    let mut i = 0;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'\r' => {
-                out.extend_from_slice(b"\r\n");
-                i += if bytes.get(i + 1) == Some(&b'\n') { 2 } else { 1 };
-            }
-            b'\n' => {
-                out.extend_from_slice(b"\r\n");
-                i += 1;
-            }
-            b => {
-                out.push(b);
-                i += 1;
-            }
-        }
+/// Mends the line ends that `line_ends` lets be mended; none if there are others. CRs before a line end belong to it.
+fn normalise(bytes: &[u8], line_ends: LineEnds) -> Option<Vec<u8>> {
+    if line_ends == LineEnds::Refuse {
+        return None;
     }
-    out
+    let mut out = Vec::with_capacity(bytes.len() + 64);
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', &bytes[from..]).map(|at| from + at) {
+        out.extend_from_slice(&bytes[from..at]);
+        out.extend_from_slice(b"\r\n");
+        let end = at + bytes[at..].iter().take_while(|&&b| b == b'\r').count();
+        let ended_by_lf = bytes.get(end) == Some(&b'\n');
+        if line_ends == LineEnds::MendDoubled && (end == at || !ended_by_lf) {
+            return None;
+        }
+        from = if ended_by_lf { end + 1 } else { at + 1 };
+    }
+    out.extend_from_slice(&bytes[from..]);
+    Some(out)
 }
 
 /// The pieces that go on the wire for `slices` (one stream: a line may begin in one and go on in the next): every line that begins
@@ -386,6 +388,22 @@ mod tests {
         for step in [1, 3, 50, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 500] {
             let (finished, rest) = run(&wire, step, 20).expect("the true end");
             assert_eq!((finished, String::from_utf8(rest).unwrap()), (Finished::TooLarge, "\r\n.\r\nrest".into()), "by {step}");
+        }
+    }
+
+    #[test]
+    fn line_ends_are_mended_as_set() {
+        let cases: [(&[u8], Option<&[u8]>, &[u8]); 5] = [
+            (b"a\r\r\nb\r\n", Some(b"a\r\nb\r\n"), b"a\r\nb\r\n"),
+            (b"a\nb\r\n", None, b"a\r\nb\r\n"),
+            (b"a\rb\r\n", None, b"a\r\nb\r\n"),
+            (b"a\r\rb\r\n", None, b"a\r\n\r\nb\r\n"),
+            (b"a\r\n\r\r\r\n", Some(b"a\r\n\r\n"), b"a\r\n\r\n"),
+        ];
+        for (bytes, doubled, all) in cases {
+            assert_eq!(normalise(bytes, LineEnds::Refuse), None);
+            assert_eq!(normalise(bytes, LineEnds::MendDoubled).as_deref(), doubled, "{bytes:?}");
+            assert_eq!(normalise(bytes, LineEnds::Normalise).as_deref(), Some(all), "{bytes:?}");
         }
     }
 

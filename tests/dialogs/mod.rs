@@ -83,7 +83,7 @@ fn parse(text: &str) -> Result<(Head, Lines<'_>), String> {
             "role" => head.role = value.into(),
             "tls" => head.tls = value.into(),
             "upstream-tls" => head.upstream_tls = value.into(),
-            "offers" => head.offers = value.split('|').map(|k| k.trim().to_string()).filter(|k| !k.is_empty()).collect(),
+            "offers" => head.offers = value.split(" | ").map(|k| k.trim().to_string()).filter(|k| !k.is_empty()).collect(),
             "limit" => {
                 let (key, value) = value.split_once('=').ok_or(format!("line {number}: limit KEY = VALUE"))?;
                 head.limits.push((key.trim().into(), value.trim().into()));
@@ -296,7 +296,7 @@ impl Stage {
         }
         let field = String::from_utf8_lossy(&field).into_owned();
         // RFC 5321 §4.4: who took it, by which protocol, and when.
-        if matches(&format!(r"Received: from .*\bby {}\b.*\bwith (UTF8)?E?SMTPS?A?\b.*; .*\d\d:\d\d:\d\d .*", GATEWAY.replace('.', r"\.")), field.as_bytes())? {
+        if matches(&format!(r"Received: from .*\bby {}\b.*\bwith (UTF8)?E?SMTPS?A?\b.*;\s.*\d\d:\d\d:\d\d .*", GATEWAY.replace('.', r"\.")), field.as_bytes())? {
             Ok(())
         } else {
             Err(format!("not a Received field of ours: {field}"))
@@ -334,7 +334,7 @@ impl Stage {
             }
             return Ok(());
         }
-        for want in keywords.split('|').map(str::trim).filter(|w| !w.is_empty()) {
+        for want in keywords.split(" | ").map(str::trim).filter(|w| !w.is_empty()) {
             let mut at = None;
             for (i, have) in offered.iter().enumerate() {
                 if want.strip_prefix('~').map_or(Ok(want == have), |p| matches(p, have.as_bytes()))? {

@@ -1,6 +1,6 @@
 //! The clauses of the adopted policies: the two that ship are compiled in, others come from `[policy]` and `[[clause]]`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("rules/wrentham/clauses.toml", include_str!("../../../rules/wrentham/clauses.toml")),
 ];
 
-pub type Clauses = HashMap<Arc<str>, Clause>;
+pub type Clauses = BTreeMap<Arc<str>, Clause>;
 
 /// Every clause that a rule may name.
 pub fn known(docs: &[Doc<'_>], d: &mut Diagnostics) -> Clauses {

@@ -1,6 +1,6 @@
 //! `[[list]]`: named sets of addresses, which may name one another in any order, and the lists that ship.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ const LISTS_IN_ALL: usize = 1_000_000;
 
 #[derive(Default)]
 pub struct Lists {
-    own: HashMap<String, List>,
-    flat: HashMap<String, Arc<AddressSet>>,
+    own: BTreeMap<String, List>,
+    flat: BTreeMap<String, Arc<AddressSet>>,
 }
 
 #[derive(Default)]
@@ -40,9 +40,10 @@ impl Lists {
         lists.make("partners", Vec::new());
         let consumer = CONSUMER_DOMAINS.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
         lists.make("consumer", consumer.filter_map(|l| Pattern::parse(l).ok()).collect());
-        let mut seen: HashMap<String, ()> = HashMap::new();
         for doc in docs {
             let reader = Reader::new(doc.source, doc.faults);
+            // Lists of one name in several files add up: a council adds its partners beside the shipped files.
+            let mut seen: BTreeMap<String, ()> = BTreeMap::new();
             for (span, table) in reader.tables(doc.root, "list", d) {
                 reader.only(table, &["name", "entries"], "a list", d);
                 let Some(name) = reader.text(table, "name", d) else {
@@ -63,8 +64,14 @@ impl Lists {
                     );
                     continue;
                 } else if seen.insert(word.clone(), ()).is_some() {
-                    reader.error(name.span(), format!("there are two lists named \"{word}\""), "Put all entries into one of them.", d);
+                    reader.error(
+                        name.span(),
+                        format!("there are two lists named \"{word}\" in this file"),
+                        "Put all entries into one of them.",
+                        d,
+                    );
                 }
+                lists.own.entry(word.clone()).or_default();
                 if reader.value(table, "entries").is_none() {
                     reader.error(
                         span,
@@ -112,7 +119,7 @@ impl Lists {
     fn resolve(&mut self, d: &mut Diagnostics) {
         let mut names: Vec<&String> = self.own.keys().collect();
         names.sort();
-        let mut flat = HashMap::new();
+        let mut flat = BTreeMap::new();
         let mut told = Vec::new();
         for name in names {
             let mut set = AddressSet::default();

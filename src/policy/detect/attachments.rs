@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn names_of_files() {
-        assert_eq!(extensions("minutes.pdf.exe"), ["exe", "pdf", "minutes"]);
-        assert_eq!(extensions("x.EXE . "), ["exe", "x"]);
+        assert_eq!(extensions("minutes.pdf.exe"), ["exe", "pdf"]);
+        assert_eq!(extensions("x.EXE . "), ["exe"]);
         assert!(extensions("README").is_empty());
     }
 }

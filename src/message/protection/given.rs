@@ -1,0 +1,90 @@
+//! Real documents and messages that nobody here wrote, held against the truth that came with them.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn given() -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("LYCHGATE_GIVEN").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/given"), PathBuf::from);
+    if folder.join("TRUTH.tsv").exists() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: {} is not here; set LYCHGATE_GIVEN", folder.display());
+    None
+}
+
+fn truths(kind: &str) -> Vec<(String, String, Vec<u8>)> {
+    let Some(folder) = given() else { return Vec::new() };
+    let table = std::fs::read_to_string(folder.join("TRUTH.tsv")).unwrap();
+    table
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .filter(|row| row.get(1) == Some(&kind))
+        .map(|row| (row[0].to_string(), row.get(2).unwrap_or(&"").to_string(), std::fs::read(folder.join(row[0])).unwrap()))
+        .collect()
+}
+
+#[test]
+fn documents_are_judged_as_they_are() {
+    let mut wrong = Vec::new();
+    for (path, truth, bytes) in truths("document") {
+        let answer = judge_file(&path, &bytes);
+        let right = match truth.as_str() {
+            "ole-encrypted" | "pdf-needs-password" => answer.is_ok(),
+            "pdf-encrypted-empty-user-password" => answer == Err(WhyNot::OpensWithoutPassword),
+            _ => answer.is_err(),
+        };
+        if !right {
+            wrong.push(format!("{path}: {truth}, judged {answer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 30);
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(text) => {
+                out.extend_from_slice(text.strip_suffix(b"\r").unwrap_or(text));
+                out.extend_from_slice(b"\r\n");
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    out
+}
+
+#[test]
+fn messages_are_judged_as_they_are() {
+    let mut wrong = Vec::new();
+    for (path, truth, bytes) in truths("message") {
+        let raw = with_crlf(&bytes);
+        let view = View::new(&raw);
+        let level = view.protection().level();
+        let right = match truth.as_str() {
+            "ENCRYPTED-WHOLE" | "ENCRYPTED-ALL-PARTS" | "ENCRYPTED-INSIDE-SIGNED" => level == ProtectionLevel::Message,
+            "PARTLY-CLEAR" | "NOT-ENCRYPTED" => level == ProtectionLevel::None,
+            _ => {
+                if level != ProtectionLevel::None {
+                    eprintln!("{path}: no truth given, judged {level:?} {:?}", view.protection().attachments);
+                }
+                true
+            }
+        };
+        if !right {
+            wrong.push(format!("{path}: {truth}, judged {:?}", view.protection()));
+        }
+        // All the rest is looked at too: nothing panics, and all is in bounds.
+        view.body_text();
+        view.ambiguities();
+        for field in view.fields() {
+            view.text(field);
+            for entry in view.addresses(field) {
+                assert!(field.body.start <= entry.range().start && entry.range().end <= field.body.end, "{path}");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
