@@ -23,7 +23,8 @@ fn every_given_message_leaves_byte_for_byte() {
     assert!(messages.len() > 1000, "only {} messages are given", messages.len());
     let sink = Sink::start(&["8BITMIME", "PIPELINING", "SMTPUTF8", "SIZE 100000000"]);
     // One of the given messages has passed through more servers than any limit on loops allows; here all must pass.
-    let gateway = Site::new("given").listener("in", "mx", "none", "out", "").upstream("out", sink.address, "none", "").limit("hops", "1000").start();
+    let gateway =
+        Site::new("given").listener("in", "mx", "none", "out", "").upstream("out", sink.address, "none", "").limit("hops", "1000").start();
     let address = gateway.address("in");
 
     let failures: Vec<String> = std::thread::scope(|scope| {
@@ -33,7 +34,9 @@ fn every_given_message_leaves_byte_for_byte() {
                 scope.spawn(move || {
                     let mut client = None;
                     let of_lane = messages.iter().enumerate().filter(|(i, _)| i % 4 == lane);
-                    of_lane.filter_map(|(i, given)| send(&mut client, address, i, given).err().map(|e| format!("{}: {e}", given.path))).collect::<Vec<_>>()
+                    of_lane
+                        .filter_map(|(i, given)| send(&mut client, address, i, given).err().map(|e| format!("{}: {e}", given.path)))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -61,7 +64,14 @@ fn every_given_message_leaves_byte_for_byte() {
         failures.push(format!("{}: {fault}", given.path));
     }
     let refused = messages.iter().filter(|m| m.refused.is_some()).count();
-    assert!(failures.is_empty(), "{} of {} given messages\n{}\n{}", failures.len(), messages.len(), failures[..failures.len().min(30)].join("\n"), gateway.tail(10));
+    assert!(
+        failures.is_empty(),
+        "{} of {} given messages\n{}\n{}",
+        failures.len(),
+        messages.len(),
+        failures[..failures.len().min(30)].join("\n"),
+        gateway.tail(10)
+    );
     say(&format!("given: {} messages byte for byte, {refused} refused", messages.len() - refused));
 }
 
@@ -115,7 +125,14 @@ fn send(client: &mut Option<Client>, address: std::net::SocketAddr, number: usiz
     let envelope = format!("MAIL FROM:<jo@outside.test>\r\nRCPT TO:<m{number}@{DOMAIN}>\r\n");
     let reply = if number.is_multiple_of(3) {
         let (one, two) = given.content.split_at(given.content.len() / 2);
-        let group = [envelope.as_bytes(), format!("BDAT {}\r\n", one.len()).as_bytes(), one, format!("BDAT {} LAST\r\n", two.len()).as_bytes(), two].concat();
+        let group = [
+            envelope.as_bytes(),
+            format!("BDAT {}\r\n", one.len()).as_bytes(),
+            one,
+            format!("BDAT {} LAST\r\n", two.len()).as_bytes(),
+            two,
+        ]
+        .concat();
         connected.send(&group).map_err(io)?;
         for what in ["MAIL", "RCPT", "BDAT"] {
             let reply = connected.reply().map_err(io)?;

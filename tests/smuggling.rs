@@ -98,7 +98,10 @@ fn harmless(wire: &[u8]) -> Result<(), String> {
         _ => false,
     });
     if let Some((at, _)) = bare {
-        return Err(format!("a bare CR or LF went upstream at {at}: {}", wire[at.saturating_sub(10)..wire.len().min(at + 10)].escape_ascii()));
+        return Err(format!(
+            "a bare CR or LF went upstream at {at}: {}",
+            wire[at.saturating_sub(10)..wire.len().min(at + 10)].escape_ascii()
+        ));
     }
     // A NUL that a lax reader drops must not leave a lone dot either.
     let lone = wire.split(|&b| b == b'\n').any(|line| line.iter().copied().filter(|b| !matches!(b, 0 | b'\r')).eq(*b"."));

@@ -30,7 +30,8 @@ fn every_dialog_goes_as_written() {
                     let text = std::fs::read_to_string(&path).expect("a dialog is text");
                     let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
                     // A gateway that does not start panics inside the harness: that fails this dialog, not the others' turn.
-                    let result = std::panic::catch_unwind(|| play(&name, &text)).unwrap_or_else(|_| Err(format!("{name}: could not be played")));
+                    let result =
+                        std::panic::catch_unwind(|| play(&name, &text)).unwrap_or_else(|_| Err(format!("{name}: could not be played")));
                     if let Err(failure) = result {
                         failures.lock().expect("no other panics").push(failure);
                     }
@@ -104,6 +105,7 @@ fn play(name: &str, text: &str) -> Result<(), String> {
     let listener = TcpListener::bind(loopback(port())).expect("the port was free");
     let upstream = listener.local_addr().expect("it is bound");
     let mut site = Site::new(name)
+        .one_worker()
         .listener("front", &head.role, &head.tls, "back", &head.listener)
         .upstream("back", upstream, &head.upstream_tls, &head.upstream)
         .rules(&head.rules);
@@ -136,7 +138,18 @@ type Played = Result<(), String>;
 
 impl Stage {
     fn new(head: Head, gateway: SocketAddr, upstream: SocketAddr, listener: Option<TcpListener>) -> Stage {
-        Stage { head, gateway, upstream, listener, client: None, server: None, pending: None, known: false, transcript: Vec::new(), line: 0 }
+        Stage {
+            head,
+            gateway,
+            upstream,
+            listener,
+            client: None,
+            server: None,
+            pending: None,
+            known: false,
+            transcript: Vec::new(),
+            line: 0,
+        }
     }
 
     fn report(&self, name: &str, fault: String, gateway: Option<&Gateway>) -> String {
@@ -296,7 +309,10 @@ impl Stage {
         }
         let field = String::from_utf8_lossy(&field).into_owned();
         // RFC 5321 §4.4: who took it, by which protocol, and when.
-        if matches(&format!(r"Received: from .*\bby {}\b.*\bwith (UTF8)?E?SMTPS?A?\b.*;\s.*\d\d:\d\d:\d\d .*", GATEWAY.replace('.', r"\.")), field.as_bytes())? {
+        if matches(
+            &format!(r"Received: from .*\bby {}\b.*\bwith (UTF8)?E?SMTPS?A?\b.*;\s.*\d\d:\d\d:\d\d .*", GATEWAY.replace('.', r"\.")),
+            field.as_bytes(),
+        )? {
             Ok(())
         } else {
             Err(format!("not a Received field of ours: {field}"))
@@ -424,7 +440,13 @@ impl Stage {
         let hello = format!("U> EHLO {GATEWAY}");
         self.all(&["U< 220 mail.provider.test ESMTP ready", &hello])?;
         if matches!(self.head.upstream_tls.as_str(), "starttls" | "opportunistic") {
-            self.all(&["U<| 250-mail.provider.test\\r\\n250 STARTTLS\\r\\n", "U> STARTTLS", "U< 220 2.0.0 go ahead", "U:starttls", &hello])?;
+            self.all(&[
+                "U<| 250-mail.provider.test\\r\\n250 STARTTLS\\r\\n",
+                "U> STARTTLS",
+                "U< 220 2.0.0 go ahead",
+                "U:starttls",
+                &hello,
+            ])?;
         }
         let mut reply = String::from("mail.provider.test");
         let offers = self.head.offers.clone();
@@ -450,7 +472,12 @@ impl Stage {
             self.optional_rset()?;
         }
         self.all(&[&format!("U> MAIL FROM:<{CLERK}>"), "U< 250 2.1.0 sender ok", "S: 250 2.1.0 sender ok"])?;
-        self.all(&["C: RCPT TO:<jo@outside.test>", "U> RCPT TO:<jo@outside.test>", "U< 250 2.1.5 recipient ok", "S: 250 2.1.5 recipient ok"])
+        self.all(&[
+            "C: RCPT TO:<jo@outside.test>",
+            "U> RCPT TO:<jo@outside.test>",
+            "U< 250 2.1.5 recipient ok",
+            "S: 250 2.1.5 recipient ok",
+        ])
     }
 }
 
@@ -472,15 +499,21 @@ fn show(heard: &Heard) -> String {
 
 /// Whether the line is one that the client (or the upstream) sends.
 fn sends(line: &str, client: bool) -> bool {
-    if client { line == "C:" || line.starts_with("C: ") || line.starts_with("C| ") || line.starts_with("C*") } else { line == "U<" || line.starts_with("U< ") || line.starts_with("U<| ") }
+    if client {
+        line == "C:" || line.starts_with("C: ") || line.starts_with("C| ") || line.starts_with("C*")
+    } else {
+        line == "U<" || line.starts_with("U< ") || line.starts_with("U<| ")
+    }
 }
 
 /// The octets of a line that is sent, and whether by the client.
 fn outgoing(line: &str) -> Result<Option<(bool, Vec<u8>)>, String> {
-    let ended = |text: &str| unescape(text).map(|mut b| {
-        b.extend_from_slice(b"\r\n");
-        b
-    });
+    let ended = |text: &str| {
+        unescape(text).map(|mut b| {
+            b.extend_from_slice(b"\r\n");
+            b
+        })
+    };
     if matches!(line, "C:" | "U<") {
         return Ok(Some((line == "C:", b"\r\n".to_vec())));
     }

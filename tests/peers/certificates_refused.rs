@@ -17,10 +17,14 @@ fn a_wrong_certificate_gets_no_credential() {
         ("another authority, STARTTLS", "starttls", "ca-file = \"tls/gateway.pem\""),
     ] {
         let (address, heard) = listener_in(tls == "implicit");
-        let gateway = Site::new("wrong-certificate").listener("in", "submission", "starttls", "out", "").upstream("out", address, tls, keys).start();
+        let gateway =
+            Site::new("wrong-certificate").listener("in", "submission", "starttls", "out", "").upstream("out", address, tls, keys).start();
         refused(what, &gateway);
         let heard = heard.lock().expect("no other panics").clone();
-        assert!(heard.iter().all(|line| line.starts_with("EHLO ") || line == "STARTTLS" || line == "QUIT"), "{what}: the upstream heard {heard:?}");
+        assert!(
+            heard.iter().all(|line| line.starts_with("EHLO ") || line == "STARTTLS" || line == "QUIT"),
+            "{what}: the upstream heard {heard:?}"
+        );
     }
 }
 
@@ -33,7 +37,8 @@ fn postfix_under_another_name_gets_no_credential() {
     let postfix = Postfix::start();
     for (tls, address) in [("starttls", postfix.sub), ("implicit", postfix.smtps)] {
         let keys = "server-name = \"other.provider.test\"";
-        let gateway = Site::new("wrong-name").listener("in", "submission", "starttls", "out", "").upstream("out", address, tls, keys).start();
+        let gateway =
+            Site::new("wrong-name").listener("in", "submission", "starttls", "out", "").upstream("out", address, tls, keys).start();
         refused(what, &gateway);
     }
     assert!(!postfix.log().to_lowercase().contains("sasl"), "a credential was tried:\n{}", postfix.log());

@@ -77,7 +77,10 @@ pub fn deliver(gateway: &Gateway, case: &Case, number: usize, mailbox: &Path) ->
         (_, Auth::None) => "ESMTPS",
         _ => "ESMTPSA",
     };
-    if !rest.is_empty() || !received.contains(&format!("by {} ", crate::support::GATEWAY)) && !received.contains(&format!("by {}\r", crate::support::GATEWAY)) {
+    if !rest.is_empty()
+        || !received.contains(&format!("by {} ", crate::support::GATEWAY))
+            && !received.contains(&format!("by {}\r", crate::support::GATEWAY))
+    {
         return Err(format!("another field stands between the gateway's Received and the message:\n{above}"));
     }
     if !received.split([' ', '\t', '\r', '\n']).any(|word| word == protocol) {
@@ -127,7 +130,19 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
         Program::Swaks => {
             // Its file is sent as it is, so it carries the doubled dots and the end.
             let raw = scratch.file(&format!("mail/{id}.raw"), stuffed(content)).display().to_string();
-            command.args(["swaks", "--server", "127.0.0.1", "--port", &port, "--ehlo", "client.example", "--from", case.from, "--to", case.to]);
+            command.args([
+                "swaks",
+                "--server",
+                "127.0.0.1",
+                "--port",
+                &port,
+                "--ehlo",
+                "client.example",
+                "--from",
+                case.from,
+                "--to",
+                case.to,
+            ]);
             command.args(["--data", &format!("@{raw}"), "--no-data-fixup", "--timeout", "30"]);
             match case.front {
                 Front::None => {}
@@ -147,7 +162,9 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
             }
             match case.auth {
                 Auth::None => {}
-                Auth::Plain | Auth::Login => drop(command.args(["--user", &format!("{CLERK}:{secret}"), "--login-options", &format!("AUTH={mechanism}")])),
+                Auth::Plain | Auth::Login => {
+                    drop(command.args(["--user", &format!("{CLERK}:{secret}"), "--login-options", &format!("AUTH={mechanism}")]))
+                }
                 Auth::XOAuth2 | Auth::OAuthBearer => {
                     command.args(["--user", CLERK, "--oauth2-bearer", secret, "--login-options", &format!("AUTH={mechanism}")]);
                 }
@@ -155,7 +172,13 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
         }
         Program::Msmtp => {
             let password = scratch.file(&format!("mail/{id}.secret"), secret).display().to_string();
-            command.args(["msmtp", "--host=127.0.0.1", &format!("--port={port}"), "--domain=client.example", &format!("--from={}", case.from)]);
+            command.args([
+                "msmtp",
+                "--host=127.0.0.1",
+                &format!("--port={port}"),
+                "--domain=client.example",
+                &format!("--from={}", case.from),
+            ]);
             command.args([&format!("--tls-trust-file={ca}"), "--timeout=30"]);
             command.args(match case.front {
                 Front::None => ["--tls=off", "--tls-starttls=off"],
@@ -164,7 +187,11 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
             });
             match case.auth {
                 Auth::None => drop(command.arg("--auth=off")),
-                _ => drop(command.args([&format!("--auth={}", mechanism.to_lowercase()), &format!("--user={CLERK}"), &format!("--passwordeval=cat {password}")])),
+                _ => drop(command.args([
+                    &format!("--auth={}", mechanism.to_lowercase()),
+                    &format!("--user={CLERK}"),
+                    &format!("--passwordeval=cat {password}"),
+                ])),
             }
             command.args(["--", case.to]).stdin(std::fs::File::open(&lf).expect("it was just written"));
         }

@@ -122,8 +122,10 @@ fn bearer_tokens_pass() {
         return;
     }
     let bearer = Bearer::start();
-    let gateway =
-        Site::new("bearer").listener("starttls", "submission", "starttls", "oauth", "").upstream("oauth", bearer.address, "starttls", "").start();
+    let gateway = Site::new("bearer")
+        .listener("starttls", "submission", "starttls", "oauth", "")
+        .upstream("oauth", bearer.address, "starttls", "")
+        .start();
     let cases = [
         Case::new(Program::Nodemailer, "starttls", Front::Starttls, Auth::XOAuth2),
         Case::new(Program::Curl, "starttls", Front::Starttls, Auth::XOAuth2),
@@ -170,7 +172,8 @@ fn refusals_are_postfix_own_words(gateway: &Gateway, postfix: &Postfix) {
     for client in [&mut direct, &mut through] {
         assert!(client.command("EHLO client.example").expect("an answer").ok());
     }
-    for line in [&format!("MAIL FROM:<{CLERK}>"), "RCPT TO:<gone@outside.test>", "RCPT TO:<busy@outside.test>", "RCPT TO:<jo@outside.test>"] {
+    for line in [&format!("MAIL FROM:<{CLERK}>"), "RCPT TO:<gone@outside.test>", "RCPT TO:<busy@outside.test>", "RCPT TO:<jo@outside.test>"]
+    {
         assert_eq!(through.command(line).expect("an answer"), direct.command(line).expect("an answer"), "{line}");
     }
 

@@ -68,7 +68,8 @@ impl Scripted {
         // To a file, since what is started keeps the descriptors: a pipe would never end.
         let log = self.scratch.path().join(format!("{what}.log"));
         let out = || std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log can be written");
-        let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(out()).stderr(out()).status().expect("a shell runs");
+        let status =
+            Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).stdout(out()).stderr(out()).status().expect("a shell runs");
         Output { status, stdout: Vec::new(), stderr: std::fs::read(&log).unwrap_or_default() }
     }
 

@@ -53,7 +53,12 @@ fn issue(issuer: &Issuer<'_, KeyPair>, names: &[&str]) -> Identity {
     params.distinguished_name.push(DnType::CommonName, names[0]);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.signed_by(&key, issuer).expect("a certificate can be signed");
-    Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), certificate: certificate.der().clone(), key: key.serialize_der() }
+    Identity {
+        certificate_pem: certificate.pem(),
+        key_pem: key.serialize_pem(),
+        certificate: certificate.der().clone(),
+        key: key.serialize_der(),
+    }
 }
 
 impl Certificates {

@@ -1,9 +1,11 @@
 //! A gateway under test: its site file, its process, its log.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::certificates::{UPSTREAM, certificates};
@@ -17,7 +19,8 @@ pub struct Site {
     limits: BTreeMap<String, String>,
     rules: String,
     extra: String,
-    binds: Vec<(String, SocketAddr)>,
+    binds: Vec<Bind>,
+    one_worker: bool,
 }
 
 impl Site {
@@ -32,16 +35,24 @@ impl Site {
             rules: String::new(),
             extra: String::new(),
             binds: Vec::new(),
+            one_worker: false,
         }
+    }
+
+    /// Each processor has a worker with kept connections of its own: on one processor a test knows which is used.
+    pub fn one_worker(mut self) -> Site {
+        self.one_worker = true;
+        self
     }
 
     /// A listener on a port of its own. `keys` are further lines of its table.
     pub fn listener(mut self, name: &str, role: &str, tls: &str, upstream: &str, keys: &str) -> Site {
         let bind = loopback(port());
         let trust = if role == "connector" && !keys.contains("trust") { "trust = { networks = [\"127.0.0.0/8\"] }\n" } else { "" };
-        self.listeners +=
-            &format!("[[listener]]\nname = \"{name}\"\nrole = \"{role}\"\nbind = \"{bind}\"\ntls = \"{tls}\"\nupstream = \"{upstream}\"\n{trust}{keys}\n\n");
-        self.binds.push((name.to_string(), bind));
+        self.listeners += &format!(
+            "[[listener]]\nname = \"{name}\"\nrole = \"{role}\"\nbind = \"{bind}\"\ntls = \"{tls}\"\nupstream = \"{upstream}\"\n{trust}{keys}\n\n"
+        );
+        self.binds.push(Bind { name: name.to_string(), address: bind, implicit: tls == "implicit" });
         self
     }
 
@@ -102,10 +113,44 @@ impl Site {
         std::fs::create_dir_all(scratch.path().join("data")).expect("a folder can be made");
         let config = scratch.file("lychgate.toml", self.toml());
         let log = scratch.path().join("gateway.log");
-        let mut gateway = Gateway { child: None, config, log, binds: self.binds, scratch };
+        let mut gateway = Gateway { child: None, config, log, binds: self.binds, one_worker: self.one_worker, scratch };
         gateway.restart();
         gateway
     }
+}
+
+/// A listener and whether TLS comes before the greeting.
+#[derive(Clone)]
+struct Bind {
+    name: String,
+    address: SocketAddr,
+    implicit: bool,
+}
+
+fn greets(address: SocketAddr, implicit: bool) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    if implicit {
+        return true;
+    }
+    let patience = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let mut greeting = [0; 4];
+    patience.and_then(|()| stream.read_exact(&mut greeting)).is_ok_and(|()| &greeting == b"220 ")
+}
+
+/// One of the processors that this process may use, in turn.
+fn some_processor() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let list = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap_or("0").trim().to_string();
+    let number = |text: &str| text.parse::<usize>().unwrap_or(0);
+    let all: Vec<usize> = list
+        .split(',')
+        .flat_map(|range| match range.split_once('-') {
+            Some((first, last)) => number(first)..=number(last),
+            None => number(range)..=number(range),
+        })
+        .collect();
+    all[NEXT.fetch_add(1, Ordering::Relaxed) % all.len()].to_string()
 }
 
 fn private(path: &std::path::Path) {
@@ -117,21 +162,28 @@ pub struct Gateway {
     child: Option<Child>,
     config: PathBuf,
     log: PathBuf,
-    binds: Vec<(String, SocketAddr)>,
+    binds: Vec<Bind>,
+    one_worker: bool,
     pub scratch: Scratch,
 }
 
 impl Gateway {
     /// Where the listener of this name listens.
     pub fn address(&self, name: &str) -> SocketAddr {
-        self.binds.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no listener {name}")).1
+        self.binds.iter().find(|bind| bind.name == name).unwrap_or_else(|| panic!("no listener {name}")).address
     }
 
     /// Starts the process (again), and waits until every listener answers.
     pub fn restart(&mut self) {
         self.kill();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log can be written");
-        let child = Command::new(env!("CARGO_BIN_EXE_lychgate"))
+        // Another build, such as a packaged one, can be held to the same tests.
+        let binary = std::env::var("LYCHGATE_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_lychgate").to_string());
+        let mut command = Command::new(if self.one_worker { "taskset" } else { &binary });
+        if self.one_worker {
+            command.args(["--cpu-list", &some_processor(), &binary]);
+        }
+        let child = command
             .args(["serve", "--config"])
             .arg(&self.config)
             .stdin(Stdio::null())
@@ -141,8 +193,9 @@ impl Gateway {
             .expect("the gateway can be started");
         self.child = Some(child);
         let end = Instant::now() + Duration::from_secs(30);
-        for (name, address) in self.binds.clone() {
-            while TcpStream::connect(address).is_err() {
+        for Bind { name, address, implicit } in self.binds.clone() {
+            // The port is there before anybody serves it: ready is who greets.
+            while !greets(address, implicit) {
                 let status = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten());
                 assert!(status.is_none(), "the gateway ended ({status:?}):\n{}", self.tail(40));
                 assert!(Instant::now() < end, "listener {name} does not answer:\n{}", self.tail(40));

@@ -167,7 +167,9 @@ pub fn below_received(content: &[u8]) -> Result<(&[u8], &[u8]), String> {
 /// The place where two byte strings part, for a failure's text.
 pub fn difference(want: &[u8], got: &[u8]) -> String {
     let at = want.iter().zip(got).take_while(|(a, b)| a == b).count();
-    let show = |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.saturating_sub(40).min(bytes.len())..bytes.len().min(at + 60)]).escape_debug().to_string();
+    let show = |bytes: &[u8]| {
+        String::from_utf8_lossy(&bytes[at.saturating_sub(40).min(bytes.len())..bytes.len().min(at + 60)]).escape_debug().to_string()
+    };
     format!("{} and {} octets, alike up to {at}\n   want …{}…\n   got  …{}…", want.len(), got.len(), show(want), show(got))
 }
 
