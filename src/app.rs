@@ -3,17 +3,17 @@
 //! One thread for each core, each with a runtime of its own: a session lives on the thread that accepted it, and shares with the
 //! others only the store's queue and a few counters. One more thread keeps the store's, the outbox's and the metrics' tasks.
 
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{self, Diagnostics, Settings};
 use crate::gateway::{self, Shared, Site, Worker};
@@ -84,13 +84,23 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     let shared = Arc::new(Shared::new(site, recorder, outbox, metrics.clone()));
     let (stop, stopped) = watch::channel(false);
     let mut workers = Vec::new();
-    for number in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let (peers, mut inboxes): (Vec<_>, Vec<_>) = (0..threads)
+        .map(|_| {
+            let (send, receive) = mpsc::unbounded_channel();
+            (Peer { load: AtomicUsize::new(0), send }, receive)
+        })
+        .unzip();
+    let peers: Arc<[Peer]> = peers.into();
+    for number in 0..threads {
         let sockets = sockets.iter().map(StdListener::try_clone).collect::<Result<Vec<_>, _>>()?;
         let mut seed = [0; 8];
         aws_lc_rs::rand::fill(&mut seed).map_err(|_| anyhow::anyhow!("the system gives no random octets"))?;
         let (shared, stopped) = (shared.clone(), stopped.clone());
+        let desk = Desk { number, peers: peers.clone() };
+        let inbox = inboxes.remove(0);
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-        workers.push(thread.spawn(move || work(shared, sockets, u64::from_le_bytes(seed), stopped))?);
+        workers.push(thread.spawn(move || work(shared, sockets, u64::from_le_bytes(seed), desk, inbox, stopped))?);
     }
     keeper.spawn(tidy(shared.clone()));
     drop(guard);
@@ -188,8 +198,59 @@ async fn tidy(shared: Arc<Shared>) {
     }
 }
 
+/// A connection on its way to another thread.
+type Handed = (usize, std::net::TcpStream, SocketAddr);
+
+/// What threads know of one another.
+struct Peer {
+    /// Sessions.
+    load: AtomicUsize,
+    send: mpsc::UnboundedSender<Handed>,
+}
+
+/// One thread among its peers.
+#[derive(Clone)]
+struct Desk {
+    number: usize,
+    peers: Arc<[Peer]>,
+}
+
+impl Desk {
+    /// A peer that has clearly less to do: whoever wakes first accepts, and that must not be the same thread all the time.
+    fn freer(&self) -> Option<&Peer> {
+        let own = self.peers[self.number].load.load(Ordering::Relaxed);
+        self.peers.iter().min_by_key(|p| p.load.load(Ordering::Relaxed)).filter(|p| p.load.load(Ordering::Relaxed) + 1 < own)
+    }
+
+    fn serve(&self, worker: &Rc<Worker>, index: usize, tcp: TcpStream, from: SocketAddr) {
+        let site = worker.shared.site.load_full();
+        let (desk, worker) = (self.clone(), worker.clone());
+        let busy = Busy(desk);
+        tokio::task::spawn_local(async move {
+            let _busy = busy;
+            gateway::serve(worker, site, index, tcp, from).await;
+        });
+    }
+}
+
+/// Counts a session for as long as it lives, however it ends.
+struct Busy(Desk);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.peers[self.0.number].load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// One thread's life.
-fn work(shared: Arc<Shared>, sockets: Vec<StdListener>, seed: u64, mut stopped: watch::Receiver<bool>) {
+fn work(
+    shared: Arc<Shared>,
+    sockets: Vec<StdListener>,
+    seed: u64,
+    desk: Desk,
+    inbox: mpsc::UnboundedReceiver<Handed>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(event = "worker_failed", %error),
@@ -200,18 +261,19 @@ fn work(shared: Arc<Shared>, sockets: Vec<StdListener>, seed: u64, mut stopped: 
         let closing = Rc::new(Notify::new());
         for (index, socket) in sockets.into_iter().enumerate() {
             match TcpListener::from_std(socket) {
-                Ok(listener) => drop(tokio::task::spawn_local(accept(worker.clone(), index, listener, closing.clone()))),
+                Ok(listener) => drop(tokio::task::spawn_local(accept(worker.clone(), desk.clone(), index, listener, closing.clone()))),
                 Err(error) => tracing::error!(event = "worker_failed", %error),
             }
         }
         tokio::task::spawn_local(expire(worker.clone()));
+        tokio::task::spawn_local(take_over(worker.clone(), desk, inbox));
         let _ = stopped.wait_for(|stop| *stop).await;
         closing.notify_waiters();
         drain(&worker).await;
     });
 }
 
-async fn accept(worker: Rc<Worker>, index: usize, listener: TcpListener, closing: Rc<Notify>) {
+async fn accept(worker: Rc<Worker>, desk: Desk, index: usize, listener: TcpListener, closing: Rc<Notify>) {
     let closed = closing.notified();
     tokio::pin!(closed);
     loop {
@@ -221,15 +283,34 @@ async fn accept(worker: Rc<Worker>, index: usize, listener: TcpListener, closing
             () = &mut closed => return,
         };
         match accepted {
-            Ok((tcp, from)) => {
-                let site = worker.shared.site.load_full();
-                tokio::task::spawn_local(gateway::serve(worker.clone(), site, index, tcp, from));
-            }
+            Ok((tcp, from)) => match desk.freer() {
+                Some(peer) => {
+                    // The count goes with the connection, so that a burst is spread evenly before anyone wakes.
+                    peer.load.fetch_add(1, Ordering::Relaxed);
+                    if let Ok(tcp) = tcp.into_std() {
+                        let _ = peer.send.send((index, tcp, from));
+                    }
+                }
+                None => {
+                    desk.peers[desk.number].load.fetch_add(1, Ordering::Relaxed);
+                    desk.serve(&worker, index, tcp, from);
+                }
+            },
             Err(error) => {
                 // Out of file descriptors, most likely: others will be given back.
                 tracing::warn!(event = "accept_failed", %error);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+        }
+    }
+}
+
+/// Serves what other threads accepted.
+async fn take_over(worker: Rc<Worker>, desk: Desk, mut inbox: mpsc::UnboundedReceiver<Handed>) {
+    while let Some((index, tcp, from)) = inbox.recv().await {
+        match TcpStream::from_std(tcp) {
+            Ok(tcp) => desk.serve(&worker, index, tcp, from),
+            Err(_) => drop(Busy(desk.clone())),
         }
     }
 }

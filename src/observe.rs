@@ -24,12 +24,21 @@ use crate::policy::{Disposition, Match, Mode};
 /// Starts the log, to standard error. `LYCHGATE_LOG` says how much (`info` when unset); what it cannot mean is said and ignored.
 /// A second call changes nothing.
 pub fn init(log: Log) {
+    init_at("info", log);
+}
+
+/// As [`init`], of warnings and errors only when `LYCHGATE_LOG` is unset: for a command that has better things to print.
+pub fn init_quiet() {
+    init_at("warn", Log::Text);
+}
+
+fn init_at(usual: &str, log: Log) {
     use tracing_subscriber::EnvFilter;
     let wanted = std::env::var("LYCHGATE_LOG").ok().filter(|v| !v.trim().is_empty());
     let (filter, fault) = match wanted.as_deref().map(|w| w.parse::<EnvFilter>()) {
-        None => (EnvFilter::new("info"), None),
+        None => (EnvFilter::new(usual), None),
         Some(Ok(filter)) => (filter, None),
-        Some(Err(fault)) => (EnvFilter::new("info"), Some(fault)),
+        Some(Err(fault)) => (EnvFilter::new(usual), Some(fault)),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     let started = match log {

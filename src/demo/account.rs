@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::client::Heard;
-use super::gate::Reason;
+use super::gate::{Reason, Recorded, Weight};
 use super::letter;
 use super::mailbox::Mail;
 use super::sample::{Expected, Sample};
@@ -20,44 +20,43 @@ pub struct Happened<'a> {
 }
 
 pub fn welcome(out: &mut dyn Write, ports: &Ports) -> io::Result<()> {
-    writeln!(out, "Wragby Parish Council, on this machine only.\n")?;
-    writeln!(out, "  the gateway        {}   where the council's people send their mail", ports.submission)?;
-    writeln!(out, "                     {}   where mail from outside comes in", ports.mx)?;
-    writeln!(out, "  the mailbox        {}   the provider behind it, and the whole world", ports.mailbox)?;
+    writeln!(out, "Wragby Parish Council, on this machine only. No message leaves it.\n")?;
+    writeln!(out, "  gateway   {}   where the council's people send their mail", ports.submission)?;
+    writeln!(out, "            {}   where mail from outside comes in", ports.mx)?;
+    writeln!(out, "  mailbox   {}   plays the mail provider, and the whole world behind it", ports.mailbox)?;
     if !ports.usual {
         writeln!(out, "\n(The usual ports are 2525, 2527 and 2526; some were taken.)")?;
     }
-    writeln!(out, "\nEight messages go through the gate.")?;
+    writeln!(out, "\nEight messages go through the gateway.")?;
     out.flush()
 }
 
 /// Tells of one sample and gives back the number of faults.
-pub fn tell(out: &mut dyn Write, number: usize, happened: &Happened, reasons: &[Reason]) -> io::Result<usize> {
+///
+/// `unmatched` is the rule that one would have thought of, and why it does not apply.
+pub fn tell(
+    out: &mut dyn Write,
+    number: usize,
+    happened: &Happened,
+    reasons: &[Reason],
+    unmatched: Option<(String, String)>,
+) -> io::Result<usize> {
     let Happened { sample, sent, recipients, heard, arrived, notice } = happened;
     writeln!(out, "\n{number}. {}\n", sample.title)?;
-    line(out, "From", &letter::field(sent, "From").unwrap_or_default())?;
-    line(out, "To", &shortened(&letter::field(sent, "To").unwrap_or_default()))?;
-    if let Some(cc) = letter::field(sent, "Cc") {
-        line(out, "Cc", &shortened(&cc))?;
-    }
-    line(out, "Subject", &letter::field(sent, "Subject").unwrap_or_default())?;
-    line(out, "The client heard", &heard.text)?;
+    tell_header(out, sent)?;
     match arrived {
-        None => line(out, "Arrived", "nothing: no byte of it reached the mailbox")?,
+        None => line(out, "Outcome", &format!("refused: nobody received it. The mail program shows: {}", heard.text))?,
         Some(mail) => {
-            line(out, "Arrived", &format!("for {}", people(mail.recipients.len())))?;
+            line(out, "Outcome", &format!("delivered to {}, {}", people(mail.recipients.len()), change(sent, &mail.octets)))?;
             tell_changes(out, sent, recipients, mail)?;
         }
     }
-    for reason in reasons {
-        line(out, "Why", &reason.to_string())?;
-    }
-    if reasons.is_empty() && arrived.is_some() {
-        line(out, "Why", "no rule had anything to say")?;
+    tell_reasons(out, reasons)?;
+    if let (true, Some((title, why_not))) = (reasons.is_empty(), unmatched) {
+        line(out, "Why", &format!("{title}: does not apply, since {why_not}"))?;
     }
     if let Some(mail) = notice {
-        line(out, "Notice", &format!("to {}: {}", mail.recipients.join(", "), letter::field(&mail.octets, "Subject").unwrap_or_default()))?;
-        quote(out, &mail.octets)?;
+        tell_notice(out, mail)?;
     }
     let faults = faults(happened);
     match faults.as_slice() {
@@ -68,25 +67,65 @@ pub fn tell(out: &mut dyn Write, number: usize, happened: &Happened, reasons: &[
     Ok(faults.len())
 }
 
+fn tell_header(out: &mut dyn Write, octets: &[u8]) -> io::Result<()> {
+    for name in ["From", "To", "Cc", "Subject"] {
+        if let Some(value) = letter::field(octets, name) {
+            line(out, name, &shortened(&value))?;
+        }
+    }
+    Ok(())
+}
+
+fn tell_reasons(out: &mut dyn Write, reasons: &[Reason]) -> io::Result<()> {
+    // What acted comes first, and what was only noted last.
+    let order = |r: &&Reason| match r.weight {
+        Weight::Acted => 0,
+        Weight::Overridden(_) => 1,
+        Weight::Warned => 2,
+        Weight::Observed => 3,
+    };
+    let mut reasons: Vec<&Reason> = reasons.iter().collect();
+    reasons.sort_by_key(order);
+    for reason in reasons {
+        line(out, "Why", &reason.to_string())?;
+        if let Some(words) = reason.clause.as_ref().filter(|_| reason.weight != Weight::Observed) {
+            line(out, "Policy", &format!("“{words}”"))?;
+        }
+    }
+    Ok(())
+}
+
+fn tell_notice(out: &mut dyn Write, mail: &Mail) -> io::Result<()> {
+    let to = mail.recipients.join(", ");
+    line(out, "Notice", &format!("to {to}: {}", letter::field(&mail.octets, "Subject").unwrap_or_default()))?;
+    quote(out, &mail.octets)
+}
+
+/// What was done to it on the way, in a word.
+fn change(sent: &[u8], arrived: &[u8]) -> &'static str {
+    let came = letter::without_received(arrived);
+    match (came == sent, letter::split(came).1 == letter::split(sent).1) {
+        (true, _) if came.len() < arrived.len() => "byte for byte as it was sent, one Received line in front",
+        (true, _) => "byte for byte as it was sent",
+        (false, true) => "its text untouched",
+        (false, false) => "its text changed",
+    }
+}
+
 fn tell_changes(out: &mut dyn Write, sent: &[u8], recipients: &[String], mail: &Mail) -> io::Result<()> {
     let came = letter::without_received(&mail.octets);
     if came == sent {
-        let received = if came.len() < mail.octets.len() { ", with one Received field in front" } else { "" };
-        return line(out, "", &format!("byte for byte as it was sent{received}"));
+        return Ok(());
     }
     for name in ["To", "Cc", "Subject"] {
         let (before, after) = (letter::field(sent, name), letter::field(came, name));
         if before != after {
-            line(out, &format!("{name} before"), &shortened(before.as_deref().unwrap_or("(none)")))?;
-            line(out, &format!("{name} after"), &shortened(after.as_deref().unwrap_or("(none)")))?;
+            line(out, "", &format!("{name} is now: {}", shortened(after.as_deref().unwrap_or("(left out)"))))?;
         }
-    }
-    if letter::split(came).1 == letter::split(sent).1 {
-        line(out, "", "the body is the same, byte for byte")?;
     }
     let shown = shown_outsiders(came, recipients);
     if shown.is_empty() {
-        line(out, "", "nobody outside the council can see another's address")?;
+        line(out, "", "Nobody outside the council can see another's address.")?;
     }
     Ok(())
 }
@@ -160,58 +199,83 @@ pub fn sum_up(out: &mut dyn Write, samples: usize, faults: usize) -> io::Result<
 }
 
 pub fn your_turn(out: &mut dyn Write, ports: &Ports) -> io::Result<()> {
-    let (host, port) = (ports.submission.ip(), ports.submission.port());
+    let (host, port, mx) = (ports.submission.ip(), ports.submission.port(), ports.mx);
     write!(
         out,
         r#"
-Now send mail of your own, until Ctrl-C. Any name at {DOMAIN} may log in, with any password
-(or without: here nobody insists), and mail to anybody stays on this machine.
+Now send mail of your own, until Ctrl-C; what becomes of it is told here. Mail to anybody stays on this machine.
 
-  with any mail program   outgoing server {host}, port {port}, no encryption
-  with swaks              swaks --server {host}:{port} --from clerk@{DOMAIN} --to tom@gmail.com \
-                                --header "Subject: [CONFIDENTIAL] Pay" --body "In the clear."
-  with curl               printf 'From: clerk@{DOMAIN}\nTo: a@x.example, b@y.example, c@z.example\nSubject: Fete\n\nOn Sunday.\n' | \
-                          curl --crlf -sS smtp://{host}:{port} --mail-from clerk@{DOMAIN} \
-                               --mail-rcpt a@x.example --mail-rcpt b@y.example --mail-rcpt c@z.example -T -
-  with Python             python3 -c 'import smtplib; s = smtplib.SMTP("{host}", {port}); s.sendmail("clerk@{DOMAIN}", ["tom@gmail.com"], "From: clerk@{DOMAIN}\nTo: tom@gmail.com\nSubject: Your hedge\n\nThank you.\n")'
+In a mail program: outgoing server {host}, port {port}, no encryption; any name at {DOMAIN}, any password.
 
+With swaks:
+  swaks --server {host}:{port} --auth-user clerk@{DOMAIN} --auth-password demo \
+    --from clerk@{DOMAIN} --to tom@gmail.com --header "Subject: [CONFIDENTIAL] Pay" --body "In the clear."
+
+With curl:
+  printf 'From: clerk@{DOMAIN}\nTo: a@x.example, b@y.example, c@z.example\nSubject: Fete\n\nOn Sunday.\n' |
+    curl --crlf -sS smtp://{host}:{port} --user clerk@{DOMAIN}:demo --mail-from clerk@{DOMAIN} \
+      --mail-rcpt a@x.example --mail-rcpt b@y.example --mail-rcpt c@z.example -T -
+
+Mail from outside, with swaks:
+  swaks --server {mx} --from tom@gmail.com --to clerk@{DOMAIN} --header "Subject: My hedge" --body "It is too high."
 "#
     )?;
     out.flush()
 }
 
-/// A message that came to the mailbox, of whomever.
-pub fn tell_mail(out: &mut dyn Write, mail: &Mail) -> io::Result<()> {
-    let show = |name| shortened(&letter::field(&mail.octets, name).unwrap_or("(none)".into()));
-    if letter::is_notice(&mail.octets) {
-        writeln!(out, "\nA notice from the gateway to {}\n", mail.recipients.join(", "))?;
-        line(out, "Subject", &show("Subject"))?;
-        return quote(out, &mail.octets);
+/// A message that came to the mailbox, of whomever, with what the record has of it.
+pub fn tell_mail(out: &mut dyn Write, mail: &Mail, passed: Passed, recorded: Option<&Recorded>) -> io::Result<()> {
+    if letter::is_notice(&mail.octets) && mail.reverse_path.is_empty() | mail.reverse_path.starts_with("gateway@") {
+        writeln!(out, "\nThe gateway wrote to {}\n", mail.recipients.join(", "))?;
+        line(out, "Subject", &letter::field(&mail.octets, "Subject").unwrap_or_default())?;
+        quote(out, &mail.octets)?;
+        return out.flush();
     }
-    let sender = if mail.reverse_path.is_empty() { "nobody (<>)" } else { &mail.reverse_path };
-    writeln!(out, "\nMessage {} from {sender} arrived for {}\n", mail.number, people(mail.recipients.len()))?;
-    for name in ["From", "To", "Cc", "Subject"] {
-        if letter::field(&mail.octets, name).is_some() {
-            line(out, name, &show(name))?;
+    writeln!(out, "\nA message from {} arrived\n", sender(&mail.reverse_path))?;
+    tell_header(out, &mail.octets)?;
+    let named = mail.recipients.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+    let more = mail.recipients.len().saturating_sub(4);
+    line(out, "Delivered", &if more > 0 { format!("to {named} and {more} more") } else { format!("to {named}") })?;
+    if let Some(account) = &mail.login {
+        line(out, "Account", account)?;
+    }
+    match (passed, recorded) {
+        (Passed::By, _) => line(out, "Why", "it was given to the mailbox directly, past the gateway")?,
+        (Passed::Through, Some(recorded)) => {
+            tell_reasons(out, &recorded.reasons)?;
+            if recorded.reasons.is_empty() {
+                line(out, "Why", "no rule has anything to say to it")?;
+            }
+            line(out, "Reference", &recorded.reference)?;
         }
+        (Passed::Through, None) => line(out, "Record", "nothing but a count: mail marked personal is only counted")?,
     }
-    let recipients = mail.recipients.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    let more = mail.recipients.len().saturating_sub(5);
-    line(out, "Delivered to", &if more > 0 { format!("{recipients} and {more} more") } else { recipients })?;
-    if let Some(login) = &mail.login {
-        line(out, "Logged in as", login)?;
-    }
-    line(out, "Size", &format!("{} octets", mail.octets.len()))
+    out.flush()
 }
 
-/// A message that was announced to the mailbox and then never sent.
-pub fn tell_withdrawn(out: &mut dyn Write, reverse_path: &str, recipients: &[String]) -> io::Result<()> {
-    writeln!(
-        out,
-        "\nA message from {reverse_path} for {} was stopped at the gate: no byte of it reached the mailbox.",
-        people(recipients.len())
-    )?;
-    writeln!(out, "Its client heard why; a sender of the council gets a notice too.")
+/// Which way a message came to the mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    Through,
+    By,
+}
+
+/// A message that was announced to the mailbox and then never sent, with what the record has of it.
+pub fn tell_withdrawn(out: &mut dyn Write, reverse_path: &str, recipients: &[String], recorded: Option<&Recorded>) -> io::Result<()> {
+    match recorded {
+        Some(recorded) => {
+            writeln!(out, "\nA message from {} to {} was not sent\n", sender(reverse_path), people(recipients.len()))?;
+            line(out, "Outcome", "refused: nobody received it, and no byte of it left the gateway")?;
+            tell_reasons(out, &recorded.reasons)?;
+            line(out, "Reference", &recorded.reference)?;
+        }
+        None => writeln!(out, "\n{} began a message to {} and gave it up.", sender(reverse_path), people(recipients.len()))?,
+    }
+    out.flush()
+}
+
+fn sender(reverse_path: &str) -> String {
+    if reverse_path.is_empty() { "nobody (<>, as bounces have it)".into() } else { printable(reverse_path) }
 }
 
 fn people(n: usize) -> String {
@@ -221,17 +285,43 @@ fn people(n: usize) -> String {
 /// A list of many, shown by its first two.
 fn shortened(value: &str) -> String {
     let parts: Vec<&str> = value.split(">, ").collect();
-    if parts.len() > 4 { format!("{}>, {}> and {} more", parts[0], parts[1], parts.len() - 2) } else { value.to_owned() }
+    if parts.len() > 3 { format!("{}>, {}> and {} more", parts[0], parts[1], parts.len() - 2) } else { value.to_owned() }
+}
+
+/// Columns of the label, and of what stands beside it.
+const LABEL: usize = 10;
+const WIDTH: usize = 92;
+
+fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    let mut label = label;
+    for part in text.lines().flat_map(|l| wrapped(&printable(l), WIDTH)) {
+        writeln!(out, "   {label:<LABEL$} {part}")?;
+        label = "";
+    }
+    Ok(())
 }
 
 /// What came from outside is shown without control characters, which could move the cursor or rewrite the screen.
-fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
-    for (n, part) in text.lines().enumerate() {
-        let label = if n == 0 { label } else { "" };
-        let printable: String = part.chars().take(1000).filter(|c| !c.is_control()).collect();
-        writeln!(out, "   {label:<17} {printable}")?;
+fn printable(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().take(1000).filter(|c| !c.is_control() && !turns(*c)).collect()
+}
+
+/// Broken between words; a word that is too long stays whole.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("one line is always there");
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
     }
-    Ok(())
+    lines
 }
 
 /// The text of a notice, indented.
@@ -243,7 +333,9 @@ fn quote(out: &mut dyn Write, octets: &[u8]) -> io::Result<()> {
         _ => body.to_vec(),
     };
     for part in String::from_utf8_lossy(&text).trim_end().lines().take(40) {
-        line(out, "", &format!("│ {}", part.trim_end()))?;
+        for part in wrapped(&printable(part.trim_end()), WIDTH - 2) {
+            line(out, "", format!("│ {part}").trim_end())?;
+        }
     }
     Ok(())
 }
@@ -290,7 +382,7 @@ mod tests {
         let happened =
             Happened { sample, sent: &sent, recipients: &recipients, heard: &heard, arrived: arrived.as_ref(), notice: notice.as_ref() };
         let mut shown = Vec::new();
-        assert_eq!(tell(&mut shown, 1, &happened, &[]).unwrap(), faults(&happened).len());
+        assert_eq!(tell(&mut shown, 1, &happened, &[], None).unwrap(), faults(&happened).len());
         assert!(!shown.contains(&0x1b));
         faults(&happened)
     }

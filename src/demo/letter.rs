@@ -46,6 +46,13 @@ pub fn without_received(octets: &[u8]) -> &[u8] {
     }
 }
 
+/// The gateway's reference, from the Received field that it put in front.
+pub fn reference(octets: &[u8]) -> Option<String> {
+    let received = field(octets, "Received").filter(|r| r.contains(" (Lychgate) with "))?;
+    let (_, after) = received.split_once(" id ")?;
+    Some(after.split([';', ' ']).next().unwrap_or_default().to_owned())
+}
+
 /// The gateway's own mail (RFC 3834 §5).
 pub fn is_notice(octets: &[u8]) -> bool {
     field(octets, "Auto-Submitted").is_some_and(|v| !v.eq_ignore_ascii_case("no"))
@@ -71,6 +78,13 @@ mod tests {
 
     const MAIL: &[u8] =
         b"Received: from a\r\n\tby b;\r\n today\r\nTo: A <a@x>,\r\n  B <b@y>\r\nSubject: x\r\nmessage-id: <1@x>\r\n\r\nReceived: no\r\n";
+
+    #[test]
+    fn a_message_through_the_gateway_has_its_reference() {
+        let passed = b"Received: from x\r\n\tby gw.x.uk (Lychgate) with ESMTPSA id LG-7F3K;\r\n\tMon, 23 Nov 2026 10:00:00 +0000\r\n\r\n";
+        assert_eq!(reference(passed).as_deref(), Some("LG-7F3K"));
+        assert_eq!(reference(MAIL), None);
+    }
 
     #[test]
     fn shows_fields() {

@@ -13,6 +13,7 @@ mod sample;
 pub mod shipped;
 mod site;
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use gate::Gate;
+use gate::{Gate, Recorded};
 use mailbox::{Event, Mail, Mailbox};
 use sample::Sample;
 use site::{Ports, Site};
@@ -57,6 +58,7 @@ pub fn run(options: Options) -> ExitCode {
 }
 
 fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
+    crate::observe::init_quiet();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -73,7 +75,7 @@ fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
     while events.try_recv().is_ok() {}
     if !options.once && !stopped.load(Relaxed) {
         account::your_turn(out, &ports)?;
-        keep_telling(out, &events, &stopped)?;
+        keep_telling(out, &events, &gate, &stopped)?;
     }
     gate.stop();
     Ok(told)
@@ -121,13 +123,13 @@ fn samples(out: &mut dyn Write, ports: &Ports, mailbox: &Mailbox, gate: &Gate, s
             arrived: arrived.as_deref(),
             notice: notice.as_deref(),
         };
-        let reasons = gate.reasons(sample.sender, &recipients, &sent);
-        faults += account::tell(out, index + 1, &happened, &reasons)?;
+        let (reasons, unmatched) = gate.reasons(sample.sender, &recipients, &sent, sample.rule);
+        faults += account::tell(out, index + 1, &happened, &reasons, unmatched)?;
     }
     let stray = stray_notices(mailbox, &accounted);
     for notice in &stray {
         writeln!(out, "A notice that should not have been sent:")?;
-        account::tell_mail(out, notice)?;
+        account::tell_mail(out, notice, account::Passed::Through, None)?;
     }
     faults += stray.len();
     account::sum_up(out, sample::ALL.len(), faults)?;
@@ -158,15 +160,53 @@ fn stray_notices(mailbox: &Mailbox, accounted: &[u64]) -> Vec<Arc<Mail>> {
     mailbox.after(0).into_iter().filter(|m| letter::is_notice(&m.octets) && to_a_sender(m) && !accounted.contains(&m.number)).collect()
 }
 
-fn keep_telling(out: &mut dyn Write, events: &Receiver<Event>, stopped: &AtomicBool) -> Result<(), DemoError> {
+fn keep_telling(out: &mut dyn Write, events: &Receiver<Event>, gate: &Gate, stopped: &AtomicBool) -> Result<(), DemoError> {
+    let mut told = Told::so_far(gate);
     while !stopped.load(Relaxed) {
         match events.recv_timeout(Duration::from_millis(200)) {
-            Ok(Event::Came(mail)) => account::tell_mail(out, &mail)?,
-            Ok(Event::Withdrawn { reverse_path, recipients }) => account::tell_withdrawn(out, &reverse_path, &recipients)?,
+            Ok(Event::Came(mail)) => {
+                let reference = letter::reference(&mail.octets);
+                let recorded = reference.as_deref().and_then(|r| told.look_up(gate, Some(r), None));
+                let passed = if reference.is_some() { account::Passed::Through } else { account::Passed::By };
+                account::tell_mail(out, &mail, passed, recorded.as_ref())?;
+            }
+            Ok(Event::Withdrawn { reverse_path, recipients }) => {
+                let recorded = told.look_up(gate, None, Some(&reverse_path));
+                account::tell_withdrawn(out, &reverse_path, &recipients, recorded.as_ref())?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        out.flush()?;
     }
     Ok(())
+}
+
+/// References of messages that were told of, the latest of them.
+struct Told(VecDeque<String>);
+
+impl Told {
+    const MOST: usize = 1000;
+
+    /// With the samples, of which was told before.
+    fn so_far(gate: &Gate) -> Told {
+        Told(gate.recorded(None, None).unwrap_or_default().into_iter().map(|r| r.reference).collect())
+    }
+
+    /// What the record has of the message with this reference, or of the latest from this sender that was not delivered. The
+    /// mailbox hears of a message a moment before the record does.
+    fn look_up(&mut self, gate: &Gate, reference: Option<&str>, sender: Option<&str>) -> Option<Recorded> {
+        for _ in 0..10 {
+            let found = gate.recorded(reference, sender).unwrap_or_default();
+            let fits = |r: &Recorded| reference.is_some() || !r.delivered && !self.0.contains(&r.reference);
+            if let Some(found) = found.into_iter().rev().find(fits) {
+                self.0.push_back(found.reference.clone());
+                while self.0.len() > Self::MOST {
+                    self.0.pop_front();
+                }
+                return Some(found);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
 }

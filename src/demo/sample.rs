@@ -9,6 +9,8 @@ pub struct Sample {
     pub sender: &'static str,
     text: &'static str,
     pub expected: Expected,
+    /// The rule that one would think of first.
+    pub rule: &'static str,
     /// Whether the sender should get a notice from the gateway.
     pub notice: bool,
 }
@@ -26,12 +28,17 @@ pub enum Expected {
 
 const CLERK: &str = "clerk@wragbyparishcouncil.gov.uk";
 
+const HIDE: &str = "hide-recipients";
+const ENCRYPT: &str = "confidential-must-be-encrypted";
+const FORWARD: &str = "forward-to-own-account";
+
 pub const ALL: &[Sample] = &[
     Sample {
         title: "The agenda goes to seventeen residents, all named in To",
         sender: CLERK,
         text: include_str!("samples/agenda-to-residents.eml"),
         expected: Expected::Hidden,
+        rule: HIDE,
         notice: true,
     },
     Sample {
@@ -39,6 +46,7 @@ pub const ALL: &[Sample] = &[
         sender: CLERK,
         text: include_str!("samples/confidential-in-clear.eml"),
         expected: Expected::Refused,
+        rule: ENCRYPT,
         notice: true,
     },
     Sample {
@@ -46,6 +54,7 @@ pub const ALL: &[Sample] = &[
         sender: CLERK,
         text: include_str!("samples/confidential-in-zip.eml"),
         expected: Expected::Untouched,
+        rule: ENCRYPT,
         notice: false,
     },
     Sample {
@@ -53,6 +62,7 @@ pub const ALL: &[Sample] = &[
         sender: CLERK,
         text: include_str!("samples/confidential-in-smime.eml"),
         expected: Expected::Untouched,
+        rule: ENCRYPT,
         notice: false,
     },
     Sample {
@@ -60,6 +70,7 @@ pub const ALL: &[Sample] = &[
         sender: "peter.elm@wragbyparishcouncil.gov.uk",
         text: include_str!("samples/forward-to-own-gmail.eml"),
         expected: Expected::Untouched,
+        rule: FORWARD,
         notice: true,
     },
     Sample {
@@ -67,6 +78,7 @@ pub const ALL: &[Sample] = &[
         sender: CLERK,
         text: include_str!("samples/county-officers.eml"),
         expected: Expected::Untouched,
+        rule: HIDE,
         notice: false,
     },
     Sample {
@@ -74,6 +86,7 @@ pub const ALL: &[Sample] = &[
         sender: CLERK,
         text: include_str!("samples/reply-to-resident.eml"),
         expected: Expected::Untouched,
+        rule: FORWARD,
         notice: false,
     },
     Sample {
@@ -81,6 +94,7 @@ pub const ALL: &[Sample] = &[
         sender: "alice.thorn@wragbyparishcouncil.gov.uk",
         text: include_str!("samples/legal-footer.eml"),
         expected: Expected::Untouched,
+        rule: ENCRYPT,
         notice: false,
     },
 ];

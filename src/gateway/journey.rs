@@ -73,7 +73,7 @@ impl Session {
             return Answer::Reply(reply);
         }
         // 4 splice
-        let plan = self.outgoing(&judged, &reference, &now);
+        let plan = self.outgoing(&mut judged, &reference, &now);
         // 5 commit: where the record is mandatory its row is durable before the content goes upstream
         let ticket = match self.reserve(&mut judged, &reference, now.timestamp()).await {
             Ok(ticket) => ticket,
@@ -134,16 +134,18 @@ impl Session {
     }
 
     /// The verdict's edits, with what the gateway itself adds and takes away.
-    fn outgoing(&self, judged: &Judged, reference: &str, now: &jiff::Zoned) -> EditPlan {
-        let mut plan = judged.verdict.plan.clone();
+    fn outgoing(&self, judged: &mut Judged, reference: &str, now: &jiff::Zoned) -> EditPlan {
+        let mut plan = std::mem::take(&mut judged.verdict.plan);
         let listener = self.settings();
-        let view = View::new(judged.message.as_bytes());
         let secret = listener.trust.header.as_ref().map(|(name, _)| name);
         let stamp = listener.stamp.as_ref();
-        for name in secret.into_iter().chain(stamp.map(|s| &s.field)) {
-            for field in view.named(name) {
-                // A rule may have taken it away already.
-                let _ = plan.edit(field.whole.clone(), Vec::new());
+        if secret.is_some() || stamp.is_some() {
+            let view = View::new(judged.message.as_bytes());
+            for name in secret.into_iter().chain(stamp.map(|s| &s.field)) {
+                for field in view.named(name) {
+                    // A rule may have taken it away already.
+                    let _ = plan.edit(field.whole.clone(), Vec::new());
+                }
             }
         }
         let accepted: Vec<&str> = judged.envelope.accepted().take(2).map(|r| r.address.as_str()).collect();

@@ -114,6 +114,8 @@ pub(super) struct Session {
     pub(super) login: Login,
     account: Option<String>,
     timer: Timer,
+    /// When the content that is coming must be here whole.
+    content_ends: Option<tokio::time::Instant>,
     held: usize,
     /// The upstream's 250 came late: what to remember if the client is gone.
     pub(super) unheard: Option<(Digest, Committed)>,
@@ -147,6 +149,7 @@ impl Session {
             login: Login::None,
             account: None,
             timer: Timer::new(Duration::from_secs(60)),
+            content_ends: None,
             held: 0,
             unheard: None,
             draining_said: false,
@@ -226,11 +229,21 @@ impl Session {
     async fn hear(&mut self) -> Result<(), End> {
         let limits = &self.site.settings.limits;
         let waits_for = self.machine.as_ref().map_or(WaitsFor::Command, ServerSession::waits_for);
-        let patience = if waits_for == WaitsFor::Content { limits.data_timeout } else { limits.command_timeout };
-        let deadline = tokio::time::Instant::now() + patience;
+        let now = tokio::time::Instant::now();
+        let (patience, deadline) = match waits_for {
+            // A content that drips must end some day too.
+            WaitsFor::Content => {
+                let end = *self.content_ends.get_or_insert(now + limits.message_timeout);
+                (limits.data_timeout, end.min(now + limits.data_timeout))
+            }
+            WaitsFor::Command | WaitsFor::Answer => {
+                self.content_ends = None;
+                (limits.command_timeout, now + limits.command_timeout)
+            }
+        };
         // An upstream that waits for content is kept awake.
         let keep_alive = waits_for == WaitsFor::Content && self.upstream.is_some() && KEEP_ALIVE < patience;
-        self.timer.set_at(if keep_alive { tokio::time::Instant::now() + KEEP_ALIVE } else { deadline });
+        self.timer.set_at(if keep_alive { deadline.min(now + KEEP_ALIVE) } else { deadline });
         loop {
             match self.wait().await {
                 Heard::Octets => return Ok(()),
@@ -490,6 +503,8 @@ impl Session {
         self.peer.logged_in = self.is_logged_in();
         let refusal = match admission::mail(self.settings(), &self.peer) {
             Some(refusal) => Some(refusal),
+            // The log-in went with the connection that it was made on: another would be nobody's.
+            None if self.settings().role == Role::Submission && self.upstream.is_none() => Some(wording::UPSTREAM_CLOSING),
             None => self.connect().await.err().map(|error| error.reply()),
         };
         if let Some(reply) = refusal {
@@ -550,7 +565,7 @@ impl Session {
 
     /// Writes what is queued for the upstream and takes the replies that come, until none is owed that a question waits for.
     async fn collect(&mut self) {
-        let result = Box::pin(self.collect_replies()).await;
+        let result = self.collect_replies().await;
         if let Err(error) = result {
             self.lose_upstream(&error);
         }
@@ -607,7 +622,7 @@ impl Session {
     async fn replace_stale(&mut self) -> Result<(), UpstreamError> {
         let Some(replay) = self.replay.take() else { return Err(UpstreamError::Lost) };
         self.upstream = None;
-        let mut fresh = self.dial().await?;
+        let mut fresh = Box::pin(self.dial()).await?;
         for (asked, line) in replay {
             let line = String::from_utf8_lossy(&line);
             fresh.queue(asked, &[&line]);

@@ -60,11 +60,26 @@ impl Entry {
     }
 }
 
+/// Members beyond this are left as one stretch of text.
+pub const MAX_ENTRIES: usize = 20_000;
+/// A member of more tokens is cut.
+const MAX_TOKENS: usize = 2_000;
+
 /// Reads the address list in `bytes[range]`. Ranges in the answer are offsets in `bytes`.
 pub fn parse(bytes: &[u8], range: Range<usize>) -> Vec<Entry> {
     let mut list = List { bytes, entries: Vec::new(), group: None, item: Vec::new() };
     let mut lexer = Lexer { bytes, at: range.start, end: range.end, comments: true, quotes: true, angles: true, literals: true };
     while let Some(token) = lexer.next_token() {
+        if list.entries.len() >= MAX_ENTRIES {
+            list.close_item();
+            let rest = token.range.start..range.start + bytes[range.clone()].trim_ascii_end().len();
+            list.close_group(token.range.start);
+            list.entries.push(Entry::Unparsed { range: rest });
+            return list.entries;
+        }
+        if list.item.len() >= MAX_TOKENS {
+            list.close_item();
+        }
         match token.kind {
             Kind::Comma => list.close_item(),
             Kind::Semicolon => {
@@ -491,7 +506,7 @@ impl List<'_> {
                 }
                 Kind::Comment => {}
                 Kind::At => raw.push(b'@'),
-                Kind::Stray if matches!(text, b"<" | b">" | b"\"" | b"\\") => {}
+                Kind::Stray => {}
                 _ => {
                     if raw.last() != Some(&b'@') {
                         space(&mut raw);
@@ -517,8 +532,17 @@ impl List<'_> {
 
     /// A local part or domain without comments and blanks.
     fn joined(&self, tokens: &[Token]) -> String {
-        let octets: Vec<u8> =
-            tokens.iter().filter(|t| t.kind != Kind::Comment).flat_map(|t| self.bytes[t.range.clone()].iter().copied()).collect();
+        if let [only] = tokens
+            && let Ok(text) = std::str::from_utf8(&self.bytes[only.range.clone()])
+            && !text.contains("=?")
+            && !text.contains(['\r', '\n'])
+        {
+            return text.to_string();
+        }
+        let mut octets = Vec::new();
+        for token in tokens.iter().filter(|t| t.kind != Kind::Comment) {
+            octets.extend_from_slice(&self.bytes[token.range.clone()]);
+        }
         match words::has_encoded_word(&octets) {
             true => words::decode(&octets).into_owned(),
             false => words::eight_bit(&octets).replace(['\r', '\n'], ""),
@@ -606,7 +630,7 @@ mod tests {
             ("Clerk", &["?Clerk"]),
             ("Clerk <>", &["?Clerk <>"]),
             ("jo@", &["?jo@"]),
-            ("jo@x.uk@y.uk", &["|jo|x.uk"]),
+            ("jo@x.uk@y.uk", &["@y.uk|jo|x.uk"]),
             ("'jo@x.uk'", &["|'jo|x.uk'"]),
             ("a@b.uk <c@d.uk>", &["a@b.uk|c|d.uk"]),
             ("", &[]),
@@ -623,6 +647,14 @@ mod tests {
         let entries = parse(text.as_bytes(), 1..text.len());
         let raw: Vec<&str> = entries.iter().map(|e| &text[e.range()]).collect();
         assert_eq!(raw, ["Jo <jo@x.uk> (c)", "\"Al\" <al@y.uk>"]);
+    }
+
+    #[test]
+    fn a_list_without_end_is_cut() {
+        let text = "a@x.uk,".repeat(MAX_ENTRIES + 9);
+        let entries = parse(text.as_bytes(), 0..text.len());
+        assert_eq!(entries.len(), MAX_ENTRIES + 1);
+        assert_eq!(entries.last(), Some(&Entry::Unparsed { range: MAX_ENTRIES * 7..text.len() }));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum Ambiguity {
     /// A field that may stand once stands more often (RFC 5322 §3.6, RFC 2045 §3).
     Duplicate(String),
     InvalidHeaderLine,
+    /// The header is longer than anybody's; what follows was not read as fields.
+    HeaderTooLong,
     /// The message ends within its header.
     NoBlankLine,
     BlankContinuation,
@@ -38,6 +40,7 @@ impl fmt::Display for Ambiguity {
         f.write_str(match self {
             Ambiguity::Duplicate(name) => return write!(f, "{name} stands more than once"),
             Ambiguity::InvalidHeaderLine => "a line in the header is no header field",
+            Ambiguity::HeaderTooLong => "the header is too long to read",
             Ambiguity::NoBlankLine => "no blank line ends the header",
             Ambiguity::BlankContinuation => "a line in the header has only blanks",
             Ambiguity::BlankBeforeColon => "a header field has a blank before its colon",
@@ -88,6 +91,7 @@ pub(super) fn of_header(view: &View<'_>, header: &Header) -> Vec<Ambiguity> {
     match header.closing {
         Closing::BlankLine => {}
         Closing::EndOfMessage => odd.push(Ambiguity::NoBlankLine),
+        Closing::TooLong(_) => odd.push(Ambiguity::HeaderTooLong),
         Closing::Invalid(_) => odd.push(Ambiguity::InvalidHeaderLine),
     }
     if header.blank_continuation {

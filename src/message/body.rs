@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::View;
 use super::parts::Part;
@@ -124,8 +124,20 @@ enum Class {
     Footer,
 }
 
+/// What is longer is not sorted beyond this: it counts as new.
+const MAX_SORTED: usize = 1 << 20;
+
 /// Sorts the lines of one text into the body's pieces.
 fn split(text: &str, marks: &[(usize, Kind)], body: &mut BodyText) {
+    let cut = if text.len() > MAX_SORTED { text.floor_char_boundary(MAX_SORTED) } else { text.len() };
+    let (text, rest) = text.split_at(cut);
+    sort(text, marks, body);
+    for out in [&mut body.new, &mut body.all] {
+        out.push_str(rest);
+    }
+}
+
+fn sort(text: &str, marks: &[(usize, Kind)], body: &mut BodyText) {
     let lines: Vec<&str> = text.lines().collect();
     let mut classes = vec![Class::New; lines.len()];
     mark_quotes(text, &lines, marks, &mut classes);
@@ -268,8 +280,11 @@ fn mark_disclaimer(lines: &[&str], classes: &mut [Class]) {
             end -= 1;
         }
         let mut first = end;
-        while first > 0 && classes[first - 1] == Class::New && !lines[first - 1].trim().is_empty() {
+        let mut length = 0;
+        // No disclaimer is longer, and long texts without a blank line are no disclaimers.
+        while first > 0 && length < 3_000 && classes[first - 1] == Class::New && !lines[first - 1].trim().is_empty() {
             first -= 1;
+            length += lines[first].len();
         }
         if first == end {
             break;
@@ -283,7 +298,7 @@ fn mark_disclaimer(lines: &[&str], classes: &mut [Class]) {
             }
         } else {
             small += 1;
-            if small > 6 || paragraph.iter().map(|l| l.len()).sum::<usize>() > 250 {
+            if small > 6 || length > 250 {
                 break;
             }
         }
@@ -324,7 +339,11 @@ fn disclaimer_start(paragraph: &[&str]) -> Option<usize> {
 }
 
 static MATCHER: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasick::builder().ascii_case_insensitive(true).build(PHRASES.iter().map(|(p, _)| p)).expect("the phrases are few and fixed")
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(PHRASES.iter().map(|(p, _)| p))
+        .expect("the phrases are few and fixed")
 });
 
 /// What disclaimers say, and how much each phrase tells.

@@ -37,7 +37,13 @@ pub enum Closing {
     EndOfMessage,
     /// By a line that is neither field nor continuation, at this offset.
     Invalid(usize),
+    /// It goes on and on; nothing behind this offset was looked at as a field.
+    TooLong(usize),
 }
+
+/// No honest header has more fields, or is longer; 13,000 recipients fit.
+pub const MAX_FIELDS: usize = 10_000;
+pub const MAX_HEADER: usize = 1 << 20;
 
 /// Scans the header that starts at `range.start`; nothing behind `range.end` is looked at.
 pub fn scan(bytes: &[u8], range: Range<usize>) -> Header {
@@ -62,6 +68,11 @@ pub fn scan(bytes: &[u8], range: Range<usize>) -> Header {
             return header;
         };
         header.blank_before_colon |= name != colon;
+        if header.fields.len() >= MAX_FIELDS || at - range.start >= MAX_HEADER {
+            header.end = at;
+            header.closing = Closing::TooLong(at);
+            return header;
+        }
         let mut end = line_end(bytes, at, range.end);
         while end < range.end && matches!(bytes[end], b' ' | b'\t') {
             let next = line_end(bytes, end, range.end);
@@ -86,4 +97,17 @@ fn field_name(line: &[u8]) -> Option<(usize, usize)> {
     let name = line.iter().position(|&b| b == b':' || !b.is_ascii_graphic())?;
     let colon = name + line[name..].iter().position(|&b| !matches!(b, b' ' | b'\t'))?;
     (name > 0 && line[colon] == b':').then_some((name, colon))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_without_end_is_cut() {
+        let bytes = b"a:\r\n".repeat(MAX_FIELDS + 5);
+        let header = scan(&bytes, 0..bytes.len());
+        assert_eq!(header.fields.len(), MAX_FIELDS);
+        assert_eq!(header.closing, Closing::TooLong(MAX_FIELDS * 4));
+    }
 }

@@ -131,7 +131,7 @@ impl Walk<'_> {
             Some(header) => header,
             None => {
                 own = header::scan(self.raw, pending.range.clone());
-                if matches!(own.closing, Closing::Invalid(_)) {
+                if matches!(own.closing, Closing::Invalid(_) | Closing::TooLong(_)) {
                     self.note(Ambiguity::InvalidPartHeader);
                 }
                 &own

@@ -38,7 +38,7 @@ const TRACE_FIELDS: [&str; 5] = ["Delivered-To", "X-Original-To", "Envelope-To",
 pub fn hide_recipients(view: &View<'_>, keep: &dyn Fn(&Mailbox) -> bool, if_empty: WhatIfToEmpty, plan: &mut EditPlan) -> Hidden {
     let author: Option<Mailbox> = view.named("From").flat_map(|f| view.addresses(f)).find_map(|e| e.mailboxes().first().cloned());
     let author_normal = author.as_ref().map(Mailbox::normal);
-    let keep = |mailbox: &Mailbox| author_normal.as_ref() == Some(&mailbox.normal()) || keep(mailbox);
+    let keep = |mailbox: &Mailbox| keep(mailbox) || author_normal.as_ref().is_some_and(|a| *a == mailbox.normal());
     let mut surgery = Surgery {
         view,
         keep: &keep,

@@ -3,6 +3,10 @@
 //! No tree is built: one pass over the source, every byte looked at a bounded number of times. Scripts and styles are dropped, text
 //! that is marked as hidden is kept apart, and the regions that mail programs mark as quotes or signatures are known.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 /// HTML turned into text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
@@ -115,7 +119,7 @@ impl<'a> Renderer<'a> {
             Some(b'?') => self.past_bracket(start),
             Some(b'/') if rest.get(2).is_some_and(u8::is_ascii_alphabetic) => {
                 let end = self.past_bracket(start);
-                self.close(tag_name(&self.html[start + 2..end]));
+                self.close(tag_name(self.html.get(start + 2..end).unwrap_or_default()));
                 end
             }
             Some(b) if b.is_ascii_alphabetic() => {
@@ -186,65 +190,45 @@ impl<'a> Renderer<'a> {
         if name_lower == "pre" {
             self.pre += 1;
         }
-        if let Some(top) = self.regions.last_mut()
-            && top.tag.eq_ignore_ascii_case(name)
-        {
-            top.open = top.open.saturating_add(1);
-        }
         let void = matches!(name_lower, "br" | "hr" | "img" | "input" | "meta" | "link" | "col" | "area" | "wbr" | "source")
             || tag.ends_with("/>");
         let what = if name_lower == "blockquote" { Some(What::Quote) } else { self.meaning(&tag[name.len()..]) };
-        if let Some(what) = what
-            && !void
-            && self.regions.len() < MAX_REGIONS
-        {
-            self.line_unless_hidden(what);
-            self.hidden_depth += u32::from(what == What::Hidden);
-            self.regions.push(Region { tag: name, open: 1, what });
+        match what {
+            _ if void => {}
+            Some(what) if self.regions.len() < MAX_REGIONS => {
+                self.line_unless_hidden(what);
+                self.hidden_depth += u32::from(what == What::Hidden);
+                self.regions.push(Region { tag: name, open: 1, what });
+            }
+            _ => {
+                if let Some(top) = self.regions.last_mut()
+                    && top.tag.eq_ignore_ascii_case(name)
+                {
+                    top.open = top.open.saturating_add(1);
+                }
+            }
         }
         end
     }
 
     /// What the attributes of an element say about its content.
     fn meaning(&mut self, attributes: &str) -> Option<What> {
-        if attributes.len() < 8 {
+        if attributes.len() < 7 {
             return None;
         }
-        let squeezed: String = attributes.chars().take(4096).filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
-        if squeezed.contains("display:none")
-            || squeezed.contains("visibility:hidden")
-            || squeezed.contains("mso-hide:all")
-            || attributes.contains(" hidden") && !attributes.contains("hidden=\"false") && hidden_attribute(attributes)
-        {
-            return Some(What::Hidden);
+        let (mut hidden, mut what) = (false, None);
+        for found in MARKS.find_iter(attributes) {
+            match MARK_TABLE[found.pattern().as_usize()].1 {
+                Mark::MayHide => hidden = true,
+                Mark::RestQuoted => {
+                    self.quote_rest = true;
+                    self.line();
+                }
+                Mark::Quote => what = Some(What::Quote),
+                Mark::Signature => what = what.or(Some(What::Signature)),
+            }
         }
-        if !(squeezed.contains("class=") || squeezed.contains("id=")) {
-            return None;
-        }
-        if [
-            "divrplyfwdmsg",
-            "appendonsend",
-            "mail-editor-reference-message-container",
-            "olk_src_body_section",
-            "ms-outlook-mobile-reference-message",
-        ]
-        .iter()
-        .any(|mark| squeezed.contains(mark))
-        {
-            self.quote_rest = true;
-            self.line();
-            return None;
-        }
-        if ["gmail_quote", "moz-cite-prefix", "yahoo_quoted", "protonmail_quote", "moz-forward-container", "zmail_extra"]
-            .iter()
-            .any(|mark| squeezed.contains(mark))
-        {
-            return Some(What::Quote);
-        }
-        ["gmail_signature", "moz-signature", "protonmail_signature", "id=\"signature\"", "id=signature", "ms-outlook-mobile-signature"]
-            .iter()
-            .any(|mark| squeezed.contains(mark))
-            .then_some(What::Signature)
+        if hidden && hides(attributes) { Some(What::Hidden) } else { what }
     }
 
     fn close(&mut self, name: &str) {
@@ -320,13 +304,22 @@ impl<'a> Renderer<'a> {
             }
             return;
         }
-        let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c');
-        self.space |= text.starts_with(blank);
-        for (i, word) in text.split(blank).filter(|w| !w.is_empty()).enumerate() {
-            self.space |= i > 0;
-            self.word(word);
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        loop {
+            let start = at + bytes[at..].iter().position(|b| !is_blank(*b)).unwrap_or(bytes.len() - at);
+            self.space |= start > at;
+            if start == bytes.len() {
+                return;
+            }
+            // Words with single spaces between them are copied together.
+            let mut end = start + 1;
+            while end < bytes.len() && !(is_blank(bytes[end]) && (bytes[end] != b' ' || bytes.get(end + 1).is_none_or(|b| is_blank(*b)))) {
+                end += 1;
+            }
+            self.word(&text[start..end]);
+            at = end;
         }
-        self.space |= text.ends_with(blank);
     }
 
     fn word(&mut self, word: &str) {
@@ -384,6 +377,59 @@ impl<'a> Renderer<'a> {
         self.line();
         self.newline();
     }
+}
+
+/// Whether the attributes really keep the content from being shown.
+fn hides(attributes: &str) -> bool {
+    let squeezed: String = attributes.chars().take(4096).filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
+    squeezed.contains("display:none")
+        || squeezed.contains("visibility:hidden")
+        || squeezed.contains("mso-hide:all")
+        || hidden_attribute(attributes)
+}
+
+#[derive(Clone, Copy)]
+enum Mark {
+    MayHide,
+    /// All that follows is an earlier message.
+    RestQuoted,
+    Quote,
+    Signature,
+}
+
+/// Names in attributes by which mail programs mark what they put in.
+const MARK_TABLE: [(&str, Mark); 19] = [
+    ("none", Mark::MayHide),
+    ("hidden", Mark::MayHide),
+    ("mso-hide", Mark::MayHide),
+    ("divrplyfwdmsg", Mark::RestQuoted),
+    ("appendonsend", Mark::RestQuoted),
+    ("mail-editor-reference-message-container", Mark::RestQuoted),
+    ("ms-outlook-mobile-reference-message", Mark::RestQuoted),
+    ("olk_src_body_section", Mark::RestQuoted),
+    ("gmail_quote", Mark::Quote),
+    ("moz-cite-prefix", Mark::Quote),
+    ("moz-forward-container", Mark::Quote),
+    ("yahoo_quoted", Mark::Quote),
+    ("protonmail_quote", Mark::Quote),
+    ("zmail_extra", Mark::Quote),
+    ("gmail_signature", Mark::Signature),
+    ("moz-signature", Mark::Signature),
+    ("protonmail_signature", Mark::Signature),
+    ("ms-outlook-mobile-signature", Mark::Signature),
+    ("id=\"signature\"", Mark::Signature),
+];
+
+static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(MARK_TABLE.iter().map(|(name, _)| name))
+        .expect("the names are few and fixed")
+});
+
+fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')
 }
 
 /// ` hidden` as an attribute of its own, not a word within a value.
@@ -567,7 +613,7 @@ mod tests {
     #[test]
     fn knows_what_is_hidden() {
         let r = render("<div style='DISPLAY : none'>pre<div>header</div>x</div>shown<span hidden>y</span>", Lines::Collapse);
-        assert_eq!((r.text.as_str(), r.hidden.as_str()), ("shown", "pre\nheader\nxy"));
+        assert_eq!((r.text.as_str(), r.hidden.as_str()), ("shown", "pre\nheader\nx\ny"));
         assert_eq!(render("<p class=\"not hidden\">x</p>", Lines::Collapse).text, "x");
     }
 

@@ -106,12 +106,14 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         }
     }
 
+    /// The reason, where the sender is the council's and wrote the rule's override into the subject.
+    fn override_reason(&self, rule: &Rule) -> Option<String> {
+        let name = rule.override_name.as_ref().filter(|_| self.facts.is_council_sender())?;
+        subject::override_reason(self.facts.view(), name)
+    }
+
     fn matched(&mut self, rule: &'p Rule) {
-        let overridden = rule
-            .override_name
-            .as_ref()
-            .filter(|_| self.facts.is_council_sender())
-            .and_then(|name| subject::override_reason(self.facts.view(), name));
+        let overridden = self.override_reason(rule);
         let yields = overridden.is_some();
         self.matches.push(Match {
             rule: rule.id.clone(),
@@ -167,7 +169,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
 
     /// A fact that the rule needs could not be had. Only an enforced rule may stop mail for that.
     fn unknown(&mut self, rule: &'p Rule, why: &str) {
-        if rule.mode != Mode::Enforce || rule.if_unknown == IfUnknown::Skip {
+        if rule.mode != Mode::Enforce || rule.if_unknown == IfUnknown::Skip || self.override_reason(rule).is_some() {
             return;
         }
         let (disposition, action) = match rule.if_unknown {

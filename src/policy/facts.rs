@@ -120,13 +120,14 @@ impl<'a> Facts<'a> {
             let mut seen = std::collections::HashSet::new();
             let envelope: Vec<String> = self.case.envelope.accepted().map(|r| r.address.normal()).collect();
             let header = recipients::named(&self.view, &["To", "Cc"]);
+            let accepted: std::collections::HashSet<&str> = envelope.iter().map(String::as_str).collect();
             let join = self.case.session.role == Role::Connector && self.sender().is_council;
             for (address, display) in &header {
-                if (join || envelope.contains(address)) && seen.insert(address.clone()) {
+                if (join || accepted.contains(address.as_str())) && seen.insert(address.clone()) {
                     out.push(Party { class: self.policy.classify(address), address: address.clone(), display: display.clone() });
                 }
             }
-            for address in envelope {
+            for address in envelope.iter().cloned() {
                 if seen.insert(address.clone()) {
                     out.push(Party { class: self.policy.classify(&address), address, display: None });
                 }

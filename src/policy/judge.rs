@@ -30,10 +30,8 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
         Is(_, one) => holds(one, facts),
         Unavailable(what) => Truth::unknown(&what.why()),
         ProvenSender(who) => proven_sender(facts, who),
-        SendsAsOther(wanted) => match sends_as_other(facts) {
-            Truth::True | Truth::False => Truth::from(sends_as_other(facts).is_true() == *wanted),
-            unknown => unknown,
-        },
+        SendsAsOther(true) => sends_as_other(facts),
+        SendsAsOther(false) => !sends_as_other(facts),
         simple => is_so(simple, facts).into(),
     }
 }

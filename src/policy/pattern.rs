@@ -217,6 +217,10 @@ impl PatternSet {
 
 impl Screen {
     fn search(&self, text: &str, found: &mut Found) {
+        // Most texts have none of the patterns, and saying that is twice as fast as saying which.
+        if !self.regex.is_match(text) {
+            return;
+        }
         let input = Input::new(text);
         let mut hits = Hits::new(self.regex.pattern_len());
         self.regex.which_overlapping_matches(&input, &mut hits);

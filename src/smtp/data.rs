@@ -115,23 +115,20 @@ impl Content {
     }
 
     pub fn feed(&mut self, input: &[u8]) -> Fed {
-        let before = self.kept.len();
         let fed = match self.framing {
             Framing::Dot(place) => self.feed_dotted(input, place),
             Framing::Chunk(left) => self.feed_chunk(input, left),
         };
-        if self.drained.is_none() {
-            self.seen.merge(inspect(&self.kept, before));
-            if self.kept.len() > self.limit {
-                self.drain(Drain::TooLarge);
-            }
+        if self.kept.len() > self.limit {
+            self.drain(Drain::TooLarge);
         }
         fed
     }
 
     fn feed_chunk(&mut self, input: &[u8], left: usize) -> Fed {
         let take = left.min(input.len());
-        self.keep(&input[..take]);
+        let (seen, _) = inspect(self.kept.last().copied(), &input[..take]);
+        self.note(seen, &input[..take]);
         self.framing = Framing::Chunk(left - take);
         if take == left { Fed::End(take) } else { Fed::More }
     }
@@ -155,23 +152,22 @@ impl Content {
                     return Fed::End(i + 1);
                 }
                 (Place::DotCr, _) => {
-                    self.keep(b"\r");
+                    self.note(Seen::default(), b"\r");
                     Place::Cr
                 }
                 (Place::Cr, b'\n') => {
-                    self.keep(b"\n");
+                    let (seen, _) = inspect(self.kept.last().copied(), b"\n");
+                    self.note(seen, b"\n");
                     i += 1;
                     Place::LineStart
                 }
                 (Place::Text | Place::Cr | Place::LineStart | Place::Dot, _) => {
                     let rest = &input[i..];
-                    let (taken, next) = match memmem::find(rest, b"\r\n.") {
-                        Some(at) => (at + 2, Place::LineStart),
-                        None if rest.ends_with(b"\r\n") => (rest.len(), Place::LineStart),
-                        None if rest.ends_with(b"\r") => (rest.len(), Place::Cr),
-                        None => (rest.len(), Place::Text),
+                    let stretch = &rest[..rest.len().min(STRETCH)];
+                    let (taken, next) = match self.keep(stretch) {
+                        Dots::Some => self.keep_until_dot(stretch),
+                        Dots::None => (stretch.len(), place_after(stretch)),
                     };
-                    self.keep(&rest[..taken]);
                     i += taken;
                     next
                 }
@@ -181,8 +177,30 @@ impl Content {
         Fed::More
     }
 
-    fn keep(&mut self, octets: &[u8]) {
+    /// Keeps a stretch whole unless a line in it begins with a dot, and notes what it has.
+    fn keep(&mut self, octets: &[u8]) -> Dots {
+        let (seen, dots) = inspect(self.kept.last().copied(), octets);
+        if dots == Dots::None {
+            self.note(seen, octets);
+        }
+        dots
+    }
+
+    /// Keeps a stretch up to the first line in it that begins with a dot.
+    fn keep_until_dot(&mut self, stretch: &[u8]) -> (usize, Place) {
+        let (taken, next) = match memmem::find(stretch, b"\r\n.") {
+            Some(at) => (at + 2, Place::LineStart),
+            // The dot follows a bare LF: nothing to us, and refused at the end.
+            None => (stretch.len(), place_after(stretch)),
+        };
+        let (seen, _) = inspect(self.kept.last().copied(), &stretch[..taken]);
+        self.note(seen, &stretch[..taken]);
+        (taken, next)
+    }
+
+    fn note(&mut self, seen: Seen, octets: &[u8]) {
         if self.drained.is_none() {
+            self.seen.merge(seen);
             self.kept.extend_from_slice(octets);
         }
     }
@@ -222,22 +240,43 @@ impl Seen {
     }
 }
 
-/// Looks for bare CR and LF (a CR that is not followed by LF, an LF that does not follow CR), NUL and octets above 127 in
-/// `bytes[from..]`. A CR at the very end is judged when the next octet comes.
-fn inspect(bytes: &[u8], from: usize) -> Seen {
-    let (mut bare, mut nul, mut high) = (0u8, 0u8, 0u8);
+/// Octets that are looked at and kept in one go: small enough to be in the cache still when they are copied.
+const STRETCH: usize = 16 * 1024;
+
+/// Whether a line may begin with a dot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dots {
+    None,
+    Some,
+}
+
+fn place_after(octets: &[u8]) -> Place {
+    if octets.ends_with(b"\r\n") {
+        Place::LineStart
+    } else if octets.ends_with(b"\r") {
+        Place::Cr
+    } else {
+        Place::Text
+    }
+}
+
+/// Looks for bare CR and LF (a CR that is not followed by LF, an LF that does not follow CR), NUL, octets above 127, and dots after
+/// LF. `before` is the octet in front of `octets`; a CR at the very end is judged when the next octet comes.
+fn inspect(before: Option<u8>, octets: &[u8]) -> (Seen, Dots) {
+    let (mut bare, mut nul, mut high, mut dots) = (0u8, 0u8, 0u8, 0u8);
     let mut look = |before: u8, octet: u8| {
         bare |= u8::from(octet == b'\n') ^ u8::from(before == b'\r');
+        dots |= u8::from(octet == b'.') & u8::from(before == b'\n');
         nul |= u8::from(octet == 0);
         high |= octet;
     };
-    let Some(&first) = bytes.get(from) else { return Seen::default() };
-    look(if from == 0 { b'x' } else { bytes[from - 1] }, first);
+    let Some(&first) = octets.first() else { return (Seen::default(), Dots::None) };
+    look(before.unwrap_or(b'x'), first);
     // Two views of the same octets, one shifted by one: no branch, so that this runs at the speed of memory.
-    for (before, octet) in bytes[from..].iter().zip(&bytes[from + 1..]) {
+    for (before, octet) in octets.iter().zip(&octets[1..]) {
         look(*before, *octet);
     }
-    Seen { bare: bare != 0, nul: nul != 0, eight_bit: high >= 128 }
+    (Seen { bare: bare != 0, nul: nul != 0, eight_bit: high >= 128 }, if dots != 0 { Dots::Some } else { Dots::None })
 }
 
 /// Mends the line ends that `line_ends` lets be mended; none if there are others. CRs before a line end belong to it.
@@ -247,7 +286,27 @@ fn normalise(bytes: &[u8], line_ends: LineEnds) -> Option<Vec<u8>> {
     }
     let mut out = Vec::with_capacity(bytes.len() + 64);
     let mut from = 0;
-    while let Some(at) = memchr::memchr2(b'\r', b'\n', &bytes[from..]).map(|at| from + at) {
+    while from < bytes.len() {
+        // Nearly all of it is well formed: only a stretch that is not is looked at closely.
+        let stretch = &bytes[from..bytes.len().min(from + 512)];
+        let clean = !inspect(out.last().copied(), stretch).0.bare && !stretch.ends_with(b"\r");
+        if clean {
+            out.extend_from_slice(stretch);
+            from += stretch.len();
+        } else {
+            from = mend(bytes, from, from + stretch.len(), line_ends, &mut out)?;
+        }
+    }
+    Some(out)
+}
+
+/// Mends from `from` to `to` or the end of the line end that stands there; returns where it stopped.
+fn mend(bytes: &[u8], mut from: usize, to: usize, line_ends: LineEnds, out: &mut Vec<u8>) -> Option<usize> {
+    while from < to {
+        let Some(at) = memchr::memchr2(b'\r', b'\n', &bytes[from..to]).map(|at| from + at) else {
+            out.extend_from_slice(&bytes[from..to]);
+            return Some(to);
+        };
         out.extend_from_slice(&bytes[from..at]);
         out.extend_from_slice(b"\r\n");
         let end = at + bytes[at..].iter().take_while(|&&b| b == b'\r').count();
@@ -257,8 +316,7 @@ fn normalise(bytes: &[u8], line_ends: LineEnds) -> Option<Vec<u8>> {
         }
         from = if ended_by_lf { end + 1 } else { at + 1 };
     }
-    out.extend_from_slice(&bytes[from..]);
-    Some(out)
+    Some(from)
 }
 
 /// The pieces that go on the wire for `slices` (one stream: a line may begin in one and go on in the next): every line that begins

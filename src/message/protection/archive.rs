@@ -460,3 +460,106 @@ fn vint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ZIP archive of stored members: (name, flags, method).
+    fn zip_of(members: &[(&str, u16, u16)]) -> Vec<u8> {
+        let (mut file, mut directory) = (Vec::new(), Vec::new());
+        for (name, flags, method) in members {
+            let content = [b'x'; 20];
+            let size = if name.ends_with('/') { 0 } else { 20u32 };
+            let offset = file.len() as u32;
+            let mut common = Vec::new();
+            for v in [20, *flags, *method, 0, 0] {
+                common.extend_from_slice(&u16::to_le_bytes(v));
+            }
+            for v in [0, size, size] {
+                common.extend_from_slice(&u32::to_le_bytes(v));
+            }
+            common.extend_from_slice(&(name.len() as u16).to_le_bytes());
+            common.extend_from_slice(&[0, 0]);
+            file.extend_from_slice(b"PK\x03\x04");
+            file.extend_from_slice(&common);
+            file.extend_from_slice(name.as_bytes());
+            file.extend_from_slice(&content[..size as usize]);
+            directory.extend_from_slice(b"PK\x01\x02\x14\0");
+            directory.extend_from_slice(&common);
+            directory.extend_from_slice(&[0; 10]);
+            directory.extend_from_slice(&offset.to_le_bytes());
+            directory.extend_from_slice(name.as_bytes());
+        }
+        let start = file.len() as u32;
+        file.extend_from_slice(&directory);
+        file.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+        for _ in 0..2 {
+            file.extend_from_slice(&(members.len() as u16).to_le_bytes());
+        }
+        file.extend_from_slice(&(directory.len() as u32).to_le_bytes());
+        file.extend_from_slice(&start.to_le_bytes());
+        file.extend_from_slice(&[0, 0]);
+        file
+    }
+
+    #[test]
+    fn every_member_of_a_zip_counts() {
+        assert_eq!(zip(&zip_of(&[("a.txt", 1, 99), ("b.txt", 1, 99)])), Ok(How::strong(Kind::Zip)));
+        assert_eq!(zip(&zip_of(&[("a.txt", 1, 0), ("b.txt", 1, 99)])), Ok(How::weak(Kind::Zip)));
+        assert_eq!(zip(&zip_of(&[("d/", 0, 0), ("d/a.txt", 1, 99)])), Ok(How::strong(Kind::Zip)));
+        assert_eq!(zip(&zip_of(&[("a.txt", 1, 99), ("b.txt", 0, 0)])), Err(WhyNot::ClearInside("b.txt".into())));
+        assert_eq!(zip(&zip_of(&[("a.txt", 0, 0)])), Err(WhyNot::NotProtected));
+        assert_eq!(zip(&zip_of(&[("[Content_Types].xml", 0, 0)])), Err(WhyNot::NotProtected));
+        assert_eq!(zip(&zip_of(&[])), Err(WhyNot::Empty));
+    }
+
+    #[test]
+    fn a_zip_that_lies_is_not_protected() {
+        let mut lie = zip_of(&[("a.txt", 1, 99)]);
+        lie[6] = 0;
+        assert_eq!(zip(&lie), Err(WhyNot::NotProtected));
+        let mut cut = zip_of(&[("a.txt", 1, 99), ("b.txt", 0, 0)]);
+        let end = cut.len() - 22;
+        cut[end + 10] = 1;
+        assert_eq!(zip(&cut), Err(WhyNot::Damaged));
+        // A self-extractor in front shifts the offsets.
+        let shifted = [b"MZ stub".to_vec(), zip_of(&[("a.txt", 1, 99)])].concat();
+        assert_eq!(zip(&shifted), Ok(How::strong(Kind::Zip)));
+    }
+
+    #[test]
+    fn seven_zip_by_its_coders() {
+        assert_eq!(seven_zip(include_bytes!("fixtures/aes.7z")), Ok(How::strong(Kind::SevenZip)));
+        assert_eq!(seven_zip(include_bytes!("fixtures/aes-packed.7z")), Ok(How::strong(Kind::SevenZip)));
+        assert_eq!(seven_zip(include_bytes!("fixtures/mixed-packed.7z")), Err(WhyNot::NotProtected));
+        assert_eq!(seven_zip(include_bytes!("fixtures/clear.7z")), Err(WhyNot::NotProtected));
+        let whole = include_bytes!("fixtures/aes-packed.7z");
+        for length in 0..whole.len() {
+            assert!(seven_zip(&whole[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn rar_by_its_headers() {
+        // RAR 4: main header, one file with a password, one without.
+        let main = [0, 0, 0x73, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0];
+        let file = |flags: u8| {
+            let mut block = vec![0, 0, 0x74, flags, 0x80, 33, 0, 4, 0, 0, 0];
+            block.resize(33 + 4, 0);
+            block
+        };
+        let rar4 = |blocks: &[&[u8]]| [b"Rar!\x1a\x07\x00", &main[..], &blocks.concat()].concat();
+        assert_eq!(rar(&rar4(&[&file(4)])), Ok(How::strong(Kind::Rar)));
+        assert_eq!(rar(&rar4(&[&file(4), &file(0)])), Err(WhyNot::NotProtected));
+        assert_eq!(rar(&[&b"Rar!\x1a\x07\x00"[..], &[0, 0, 0x73, 0x80, 0, 13, 0]].concat()), Ok(How::strong(Kind::Rar)));
+        // RAR 5: size, type, flags, extra size, data size, file flags, extra record.
+        let rar5 = |blocks: &[&[u8]]| [b"Rar!\x1a\x07\x01\x00", &blocks.concat()[..]].concat();
+        let sealed = [0, 0, 0, 0, 8, 2, 3, 3, 1, 0, 2, 1, 0, b'x'];
+        let clear = [0, 0, 0, 0, 4, 2, 2, 1, 0, b'x'];
+        assert_eq!(rar(&rar5(&[&sealed])), Ok(How::strong(Kind::Rar)));
+        assert_eq!(rar(&rar5(&[&sealed, &clear])), Err(WhyNot::NotProtected));
+        assert_eq!(rar(&rar5(&[&[0, 0, 0, 0, 2, 4, 0]])), Ok(How::strong(Kind::Rar)));
+        assert_eq!(rar(&rar5(&[])), Err(WhyNot::Empty));
+    }
+}

@@ -279,7 +279,7 @@ impl Found {
         let how = match FileKind::of(&head, &lower) {
             FileKind::Other => Err(WhyNot::NotProtected),
             _ if part.body.len() > MAX_FILE => Err(WhyNot::TooLarge),
-            kind => kind.judge(&view.decoded(part)),
+            kind => kind.judge(&lower, &view.decoded(part)),
         };
         self.attachments.push((name, how));
     }
@@ -338,13 +338,13 @@ impl FileKind {
         }
     }
 
-    fn judge(&self, file: &[u8]) -> Result<How, WhyNot> {
+    fn judge(&self, lower_name: &str, file: &[u8]) -> Result<How, WhyNot> {
         match self {
             FileKind::Zip => archive::zip(file),
             FileKind::SevenZip => archive::seven_zip(file),
             FileKind::Rar => archive::rar(file),
             FileKind::Pdf => pdf::judge(file),
-            FileKind::CompoundFile => office::compound(file),
+            FileKind::CompoundFile => office::compound(lower_name, file),
             FileKind::Pgp => pgp::judge(file),
             FileKind::Other => Err(WhyNot::NotProtected),
         }
@@ -353,7 +353,8 @@ impl FileKind {
 
 /// Judges one file by its bytes; its name is only needed for binary OpenPGP, which has no magic.
 pub fn judge_file(name: &str, file: &[u8]) -> Result<How, WhyNot> {
-    FileKind::of(&file[..file.len().min(SNIFF)], &name.to_ascii_lowercase()).judge(file)
+    let lower = name.to_ascii_lowercase();
+    FileKind::of(&file[..file.len().min(SNIFF)], &lower).judge(&lower, file)
 }
 
 /// The embedded message nearest to the root that holds `part`.

@@ -7,15 +7,15 @@ use super::archive::{ZipEntry, zip_member};
 use super::{How, Kind, WhyNot, legacy, u16_at, u32_at};
 
 /// A compound file: an encrypted package of today's formats, or an old document with its encryption flag.
-pub fn compound(file: &[u8]) -> Result<How, WhyNot> {
+pub fn compound(lower_name: &str, file: &[u8]) -> Result<How, WhyNot> {
     // The reader checks what it reads; a defect in it must not cost more than this one file.
-    catch_unwind(AssertUnwindSafe(|| judge(file))).unwrap_or(Err(WhyNot::Damaged))
+    catch_unwind(AssertUnwindSafe(|| judge(lower_name, file))).unwrap_or(Err(WhyNot::Damaged))
 }
 
-fn judge(file: &[u8]) -> Result<How, WhyNot> {
+fn judge(lower_name: &str, file: &[u8]) -> Result<How, WhyNot> {
     let mut container = cfb::CompoundFile::open(Cursor::new(file)).map_err(|_| WhyNot::Damaged)?;
     if container.is_stream("/EncryptedPackage") {
-        return package(&mut container);
+        return package(lower_name, &mut container);
     }
     if let Some(head) = stream(&mut container, "/WordDocument", 32) {
         // FibBase: fEncrypted; XOR or RC4, weak either way ([MS-DOC] §2.5.2).
@@ -34,7 +34,7 @@ fn judge(file: &[u8]) -> Result<How, WhyNot> {
 
 type Container<'a> = cfb::CompoundFile<Cursor<&'a [u8]>>;
 
-fn package(container: &mut Container<'_>) -> Result<How, WhyNot> {
+fn package(lower_name: &str, container: &mut Container<'_>) -> Result<How, WhyNot> {
     if container.exists("/\u{6}DataSpaces/TransformInfo/DRMEncryptedTransform") {
         return Ok(How::strong(Kind::RightsManagement));
     }
@@ -45,7 +45,11 @@ fn package(container: &mut Container<'_>) -> Result<How, WhyNot> {
         return Err(WhyNot::OnlyClaims);
     }
     if legacy::opens_package(&info) {
-        return Err(WhyNot::OpensWithoutPassword);
+        // Excel tries this password by itself; Word and PowerPoint ask, though the answer is in every manual.
+        let asks = [".doc", ".dot", ".ppt", ".pps", ".pot"]
+            .iter()
+            .any(|e| lower_name.rfind('.').is_some_and(|dot| lower_name[dot..].starts_with(e)));
+        return if asks { Ok(How::weak(Kind::Office)) } else { Err(WhyNot::OpensWithoutPassword) };
     }
     Ok(How::strong(Kind::Office))
 }
@@ -110,11 +114,8 @@ fn encrypted_paths(manifest: &[u8]) -> Option<Vec<String>> {
         match reader.read_event().ok()? {
             Event::Start(element) | Event::Empty(element) => match element.local_name().as_ref() {
                 "file-entry" => {
-                    current = element
-                        .attributes()
-                        .flatten()
-                        .find(|a| a.key.local_name().as_ref() == "full-path")
-                        .map(|a| a.value.into_owned());
+                    current =
+                        element.attributes().flatten().find(|a| a.key.local_name().as_ref() == "full-path").map(|a| a.value.into_owned());
                 }
                 "encryption-data" => paths.extend(current.take()),
                 _ => {}
@@ -124,4 +125,49 @@ fn encrypted_paths(manifest: &[u8]) -> Option<Vec<String>> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::archive;
+    use super::*;
+
+    fn document(manifest: &str, content: &[u8]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, bytes) in [
+            ("mimetype", &b"application/vnd.oasis.opendocument.text"[..]),
+            ("content.xml", content),
+            ("META-INF/manifest.xml", manifest.as_bytes()),
+        ] {
+            writer.start_file(name, options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn open_document_by_its_manifest() {
+        let entry = |inner: &str| {
+            format!(
+                "<?xml version=\"1.0\"?><m:manifest xmlns:m=\"urn:x\"><m:file-entry m:full-path=\"/\"/><m:file-entry m:full-path=\"content.xml\">{inner}</m:file-entry></m:manifest>"
+            )
+        };
+        let sealed = entry("<m:encryption-data><m:algorithm/></m:encryption-data>");
+        assert_eq!(archive::zip(&document(&sealed, b"\x81\x92 ciphertext")), Ok(How::strong(Kind::OpenDocument)));
+        assert_eq!(archive::zip(&document(&sealed, b"<?xml version='1.0'?><office/>")), Err(WhyNot::OnlyClaims));
+        assert_eq!(archive::zip(&document(&entry(""), b"<?xml version='1.0'?><office/>")), Err(WhyNot::NotProtected));
+        let other = sealed.replace("content.xml", "other.xml");
+        assert_eq!(archive::zip(&document(&other, b"<?xml version='1.0'?><office/>")), Err(WhyNot::ClearInside("content.xml".into())));
+    }
+
+    #[test]
+    fn broken_containers_are_damaged() {
+        for bytes in [&b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..], &[b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), vec![0xff; 2000]].concat()]
+        {
+            assert_eq!(compound("x.doc", bytes), Err(WhyNot::Damaged));
+        }
+    }
 }

@@ -79,6 +79,9 @@ fn our_label(value: &[u8], settings: &MarkingSettings) -> bool {
 pub fn in_subject(subject: &str) -> Option<&'static str> {
     const TAG: &str = "its subject is marked confidential";
     const OFFICIAL: &str = "its subject is marked OFFICIAL-SENSITIVE";
+    if !could_mark(subject) {
+        return None;
+    }
     let mut rest = prefixes::strip(subject);
     // A tag at the end is as deliberate as one at the start.
     if let Some(open) = rest.trim_end().strip_suffix(']').and_then(|r| r.rfind('[')) {
@@ -104,6 +107,15 @@ pub fn in_subject(subject: &str) -> Option<&'static str> {
         return Some(OFFICIAL);
     }
     starts_with_confidential(starred).then_some(TAG)
+}
+
+/// Whether a text has what every marking has, in any case. Nearly none does, and the rest of the work is spared.
+fn could_mark(text: &str) -> bool {
+    let has = |word: &[u8]| {
+        let (lower, upper) = (word[0], word[0].to_ascii_uppercase());
+        memchr::memchr2_iter(lower, upper, text.as_bytes()).any(|at| text.as_bytes()[at..].get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
+    };
+    has(b"fidenc") || has(b"fident") || has(b"sensitiv")
 }
 
 const DASHES: [char; 8] = ['-', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'];
