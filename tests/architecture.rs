@@ -24,13 +24,12 @@ fn files(folder: &str) -> Vec<(String, String)> {
 
 /// What runs: every source file but those that are compiled for tests only, up to its own tests.
 fn sources() -> Vec<(String, String)> {
-    const TESTS_ONLY: &str = "#[cfg(test)]\nmod ";
     let all: Vec<_> = files("src").into_iter().filter(|(path, _)| path.ends_with(".rs")).collect();
     let for_tests = |path: &str| {
         all.iter().any(|(parent, text)| {
             let folder = parent.strip_suffix("mod.rs").map_or_else(|| parent.replace(".rs", "/"), str::to_string);
             let below = path.strip_prefix(&folder).and_then(|rest| rest.split(['/', '.']).next());
-            below.is_some_and(|name| text.contains(&format!("{TESTS_ONLY}{name};")))
+            below.is_some_and(|name| test_modules(text).any(|(_, line)| line.ends_with(&format!("mod {name};"))))
         })
     };
     let running = all.iter().filter(|(path, _)| !for_tests(path));
@@ -39,8 +38,15 @@ fn sources() -> Vec<(String, String)> {
 
 /// A file up to its tests, which may reach for another room's values; what runs may not.
 fn before_tests(text: &str) -> &str {
-    let inline = text.match_indices("#[cfg(test)]\nmod ").find(|(at, _)| text[*at..].lines().nth(1).is_some_and(|l| l.ends_with('{')));
-    inline.map_or(text, |(at, _)| &text[..at])
+    test_modules(text).find(|(_, line)| line.ends_with('{')).map_or(text, |(at, _)| &text[..at])
+}
+
+/// Where modules for tests are declared, and the line that does it.
+fn test_modules(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let marked = text.match_indices("#[cfg(test)]\n");
+    marked
+        .filter_map(|(at, _)| text[at..].lines().nth(1).map(|line| (at, line)))
+        .filter(|(_, line)| line.split(' ').any(|word| word == "mod"))
 }
 
 /// The room of a file: the first folder or file below `src`.

@@ -11,6 +11,7 @@ mod bad_sites;
 mod dialogs;
 mod given;
 mod kill9;
+mod lifecycle;
 mod peers;
 mod rule_cases;
 mod smuggling;

@@ -144,11 +144,12 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
                 case.to,
             ]);
             command.args(["--data", &format!("@{raw}"), "--no-data-fixup", "--timeout", "30"]);
-            match case.front {
-                Front::None => {}
-                Front::Starttls => drop(command.args(["--tls", "--tls-verify", "--tls-ca-path", &ca])),
-                Front::Implicit => drop(command.args(["--tls-on-connect", "--tls-verify", "--tls-ca-path", &ca])),
-            }
+            let tls: &[&str] = match case.front {
+                Front::None => &[],
+                Front::Starttls => &["--tls", "--tls-verify", "--tls-ca-path", &ca],
+                Front::Implicit => &["--tls-on-connect", "--tls-verify", "--tls-ca-path", &ca],
+            };
+            command.args(tls);
             if case.auth != Auth::None {
                 command.args(["--auth", mechanism, "--auth-user", CLERK, "--auth-password", secret]);
             }
@@ -163,7 +164,7 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
             match case.auth {
                 Auth::None => {}
                 Auth::Plain | Auth::Login => {
-                    drop(command.args(["--user", &format!("{CLERK}:{secret}"), "--login-options", &format!("AUTH={mechanism}")]))
+                    command.args(["--user", &format!("{CLERK}:{secret}"), "--login-options", &format!("AUTH={mechanism}")]);
                 }
                 Auth::XOAuth2 | Auth::OAuthBearer => {
                     command.args(["--user", CLERK, "--oauth2-bearer", secret, "--login-options", &format!("AUTH={mechanism}")]);
@@ -185,13 +186,11 @@ fn send(gateway: &Gateway, case: &Case, id: &str, content: &[u8]) -> Output {
                 Front::Starttls => ["--tls=on", "--tls-starttls=on"],
                 Front::Implicit => ["--tls=on", "--tls-starttls=off"],
             });
-            match case.auth {
-                Auth::None => drop(command.arg("--auth=off")),
-                _ => drop(command.args([
-                    &format!("--auth={}", mechanism.to_lowercase()),
-                    &format!("--user={CLERK}"),
-                    &format!("--passwordeval=cat {password}"),
-                ])),
+            if case.auth == Auth::None {
+                command.arg("--auth=off");
+            } else {
+                let method = format!("--auth={}", mechanism.to_lowercase());
+                command.args([&method, &format!("--user={CLERK}"), &format!("--passwordeval=cat {password}")]);
             }
             command.args(["--", case.to]).stdin(std::fs::File::open(&lf).expect("it was just written"));
         }

@@ -35,12 +35,6 @@ impl Client {
         Ok(client)
     }
 
-    pub fn connect_tls(address: SocketAddr) -> io::Result<Client> {
-        let mut client = Client { wire: Wire::connect(address)?.start_tls_as_client()?, patience: Duration::from_secs(30) };
-        client.expect(220)?;
-        Ok(client)
-    }
-
     pub fn start_tls(mut self) -> io::Result<Client> {
         let reply = self.command("STARTTLS")?;
         if !reply.ok() {

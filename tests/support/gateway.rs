@@ -18,7 +18,6 @@ pub struct Site {
     upstreams: String,
     limits: BTreeMap<String, String>,
     rules: String,
-    extra: String,
     binds: Vec<Bind>,
     one_worker: bool,
 }
@@ -33,7 +32,6 @@ impl Site {
             upstreams: String::new(),
             limits: limits.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             rules: String::new(),
-            extra: String::new(),
             binds: Vec::new(),
             one_worker: false,
         }
@@ -81,12 +79,6 @@ impl Site {
         self
     }
 
-    /// Further tables.
-    pub fn extra(mut self, toml: &str) -> Site {
-        self.extra += toml;
-        self
-    }
-
     fn toml(&self) -> String {
         let rules = if self.rules.is_empty() { "[]" } else { "[\"rules\"]" };
         let limits = self.limits.iter().map(|(k, v)| format!("{k} = {v}\n")).collect::<String>();
@@ -94,8 +86,8 @@ impl Site {
             "[council]\nname = \"Wragby Parish Council\"\ndomains = [\"{DOMAIN}\"]\nclerk = \"{CLERK}\"\nchair = \"chair@{DOMAIN}\"\nhostname = \"{GATEWAY}\"\n\n\
              [rules]\npaths = {rules}\n\n{}{}[tls]\ncertificate-file = \"tls/gateway.pem\"\nkey-file = \"tls/gateway.key\"\n\n\
              [monitoring]\npurposes = [\"effective-operation\"]\nnotice-version = \"2026-05\"\nnotice-date = 2026-05-14\nimpact-assessment = \"Minute 2026/41\"\n\n\
-             [records]\ndatabase = \"sqlite:data/lychgate.db\"\nkey-file = \"data/site.key\"\n\n[limits]\n{limits}\n{}",
-            self.listeners, self.upstreams, self.extra
+             [records]\ndatabase = \"sqlite:data/lychgate.db\"\nkey-file = \"data/site.key\"\n\n[limits]\n{limits}\n",
+            self.listeners, self.upstreams
         )
     }
 
@@ -212,10 +204,10 @@ impl Gateway {
         }
     }
 
-    /// SIGTERM: it drains.
-    pub fn terminate(&self) {
+    /// Sends the process a signal: `TERM`, `HUP`.
+    pub fn signal(&self, name: &str) {
         if let Some(child) = &self.child {
-            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            let _ = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
         }
     }
 

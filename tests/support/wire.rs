@@ -94,14 +94,6 @@ impl Wire {
         }
     }
 
-    /// Exactly so many octets (BDAT), or what came before the end.
-    pub fn octets(&mut self, count: usize, patience: Duration) -> Vec<u8> {
-        let end = Instant::now() + patience;
-        while self.buffer.len() < count && !self.closed && self.fill(end) {}
-        let rest = self.buffer.split_off(count.min(self.buffer.len()));
-        std::mem::replace(&mut self.buffer, rest)
-    }
-
     /// Whether the next octet is a blank: the line that follows continues a header field.
     pub fn continues(&mut self, patience: Duration) -> bool {
         let end = Instant::now() + patience;
@@ -133,11 +125,6 @@ impl Wire {
             }
             return !self.closed;
         }
-    }
-
-    /// Whether anything that was read is still unread.
-    pub fn unread(&self) -> usize {
-        self.buffer.len()
     }
 
     /// The client's side of a TLS handshake. What was read before it stays unread: it would be seen as the peer's fault.
