@@ -318,6 +318,7 @@ async fn take_over(worker: Rc<Worker>, desk: Desk, mut inbox: mpsc::UnboundedRec
 async fn expire(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
+        worker.tidy_buffers();
         for connection in worker.pool.expire() {
             tokio::task::spawn_local(connection.quit());
         }

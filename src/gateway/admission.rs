@@ -23,8 +23,13 @@ pub struct Peer {
 }
 
 fn is_council(council: &Council, address: &Address) -> bool {
-    let domain = normal_domain(address.domain());
-    council.domains.contains(&domain)
+    let domain = address.domain();
+    // Nearly all are plain: what is equal in any case needs no normal form, and what has no "xn--" has no other.
+    if council.domains.iter().any(|d| d.eq_ignore_ascii_case(domain)) {
+        return true;
+    }
+    let plain = domain.is_ascii() && !domain.ends_with('.') && !domain.contains("--");
+    !plain && council.domains.contains(&normal_domain(domain))
 }
 
 /// Whether a connector believes this connection by network or certificate.

@@ -38,6 +38,7 @@ struct Judged {
     sender: String,
     /// A refusal that is not the policy's: a loop, or mail that this listener does not take.
     refusal: Option<Reply>,
+    size: u64,
 }
 
 impl Session {
@@ -102,6 +103,8 @@ impl Session {
             }
             self.tell(&mut judged, &reference, now.clone(), false).await;
         }
+        let message = std::mem::replace(&mut judged.message, RawMessage::new(Vec::new()));
+        self.worker.return_buffer(Some(message.into_buffer()));
         match ticket {
             Some(ticket) => shared.recorder.complete(ticket, end),
             None => self.record(judged, &reference, now.timestamp(), end),
@@ -238,7 +241,7 @@ impl Session {
             rules: self.site.classes.clone(),
             message_id: judged.message_id,
             subject: judged.subject,
-            size: judged.message.len() as u64,
+            size: judged.size,
             envelope: judged.envelope,
             disposition: judged.verdict.disposition,
             matches: judged.verdict.matches,
@@ -270,9 +273,9 @@ impl Session {
             subject: judged.subject.clone(),
             sender: String::new(),
             refusal: None,
+            size: judged.size,
         };
-        let mut entry = self.entry(copy, reference, time, None);
-        entry.size = judged.message.len() as u64;
+        let entry = self.entry(copy, reference, time, None);
         recorder.reserve(entry).await.map(Some)
     }
 
@@ -368,7 +371,8 @@ impl Context {
         let sender = if verdict.notices.is_empty() { String::new() } else { facts.sender().who.clone().unwrap_or_default() };
         drop(facts);
         drop(case);
-        Judged { message, envelope, verdict, message_id, subject, sender, refusal }
+        let size = message.len() as u64;
+        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size }
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) struct Session {
     /// The transaction's upstream is gone: what every later command of it hears.
     broken: Option<Reply>,
     /// What was sent on a kept connection before any reply, to be sent again if the connection turns out to be stale.
-    replay: Option<Vec<(Asked, Vec<u8>)>>,
+    replay: Option<Replay>,
     pub(super) hello: Box<str>,
     pub(super) esmtp: bool,
     pub(super) login: Login,
@@ -120,6 +120,13 @@ pub(super) struct Session {
     /// The upstream's 250 came late: what to remember if the client is gone.
     pub(super) unheard: Option<(Digest, Committed)>,
     draining_said: bool,
+}
+
+/// Commands as they were written, and what their replies answer.
+#[derive(Default)]
+struct Replay {
+    wire: Vec<u8>,
+    asked: Vec<Asked>,
 }
 
 enum Expected {
@@ -285,7 +292,10 @@ impl Session {
         let heard = std::future::poll_fn(|cx| {
             let read = client.poll_read(cx, |octets| {
                 *unheard = None;
-                if let Some(before) = machine.take() {
+                if let Some(mut before) = machine.take() {
+                    if let Some(buffer) = worker.borrow_buffer(&before) {
+                        worker.return_buffer(before.lend(buffer));
+                    }
                     *machine = Some(before.handle(Input::Bytes(octets), out));
                 }
             });
@@ -490,7 +500,7 @@ impl Session {
             self.worker.refresh_pool(&self.site);
             if let Some(kept) = self.worker.pool.take(self.settings().upstream) {
                 self.worker.shared.metrics.upstream_reused.inc();
-                self.replay = Some(Vec::new());
+                self.replay = Some(Replay::default());
                 self.upstream = Some(kept);
                 return Ok(());
             }
@@ -542,8 +552,13 @@ impl Session {
             let reply = self.broken.clone().unwrap_or(wording::MAIL_FIRST);
             return self.decide(ticket, Answer::Reply(reply));
         };
-        let address = envelope.recipients[index].address.clone();
-        self.queue(Asked::Rcpt, &["RCPT TO:<", address.as_str(), ">", &rcpt.parameters]);
+        let words = ["RCPT TO:<", envelope.recipients[index].address.as_str(), ">", &*rcpt.parameters];
+        if let Some(upstream) = &mut self.upstream {
+            upstream.queue(Asked::Rcpt, &words);
+        }
+        if let Some(replay) = &mut self.replay {
+            replay.asked.push(Asked::Rcpt);
+        }
         self.expected.push_back(Expected::Rcpt(ticket, index));
     }
 
@@ -557,9 +572,9 @@ impl Session {
     fn queue(&mut self, asked: Asked, words: &[&str]) {
         if let Some(upstream) = &mut self.upstream {
             upstream.queue(asked, words);
-            if let Some(replay) = &mut self.replay {
-                replay.push((asked, words.concat().into_bytes()));
-            }
+        }
+        if let Some(replay) = &mut self.replay {
+            replay.asked.push(asked);
         }
     }
 
@@ -574,6 +589,9 @@ impl Session {
     async fn collect_replies(&mut self) -> Result<(), UpstreamError> {
         loop {
             let Some(upstream) = &mut self.upstream else { return Err(UpstreamError::Lost) };
+            if let Some(replay) = &mut self.replay {
+                replay.wire.extend_from_slice(upstream.queued());
+            }
             let next = match upstream.flush().await {
                 Ok(()) => upstream.ready_reply(),
                 Err(error) => Err(error),
@@ -623,10 +641,7 @@ impl Session {
         let Some(replay) = self.replay.take() else { return Err(UpstreamError::Lost) };
         self.upstream = None;
         let mut fresh = Box::pin(self.dial()).await?;
-        for (asked, line) in replay {
-            let line = String::from_utf8_lossy(&line);
-            fresh.queue(asked, &[&line]);
-        }
+        fresh.queue_again(&replay.asked, &replay.wire);
         self.upstream = Some(fresh);
         Ok(())
     }

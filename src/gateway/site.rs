@@ -17,7 +17,7 @@ use crate::policy::{Class, Policy};
 use crate::records::{self, Recorder};
 use crate::smtp::Extensions;
 use crate::smtp::data::LineEnds;
-use crate::smtp::server::{self, ServerConfig, Starttls};
+use crate::smtp::server::{self, ServerConfig, ServerSession, Starttls, WaitsFor};
 use crate::transport::tls::{self, TlsError};
 use crate::transport::{Pool, limits::Limits};
 
@@ -66,7 +66,13 @@ pub struct Worker {
     wakers: RefCell<HashMap<u64, Waker>>,
     next_session: Cell<u64>,
     pool_generation: Cell<u64>,
+    /// Buffers of messages that are gone, for those that come.
+    buffers: RefCell<Vec<Vec<u8>>>,
 }
+
+/// Buffers that one thread keeps, and the largest that is worth keeping.
+const BUFFERS: usize = 8;
+const BUFFER: usize = 2 * 1024 * 1024;
 
 impl Site {
     pub fn new(settings: Settings, generation: u64) -> Result<Site, SiteError> {
@@ -142,7 +148,25 @@ impl Worker {
             wakers: RefCell::default(),
             next_session: Cell::new(0),
             pool_generation: Cell::new(0),
+            buffers: RefCell::default(),
         }
+    }
+
+    /// A buffer for content that is about to come.
+    pub fn borrow_buffer(&self, machine: &ServerSession) -> Option<Vec<u8>> {
+        if machine.waits_for() == WaitsFor::Content && machine.content_held() == 0 { self.buffers.borrow_mut().pop() } else { None }
+    }
+
+    pub fn return_buffer(&self, buffer: Option<Vec<u8>>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if let Some(buffer) = buffer.filter(|b| (1..=BUFFER).contains(&b.capacity()) && buffers.len() < BUFFERS) {
+            buffers.push(buffer);
+        }
+    }
+
+    /// Gives the memory of buffers back that nobody has wanted for a while.
+    pub fn tidy_buffers(&self) {
+        self.buffers.borrow_mut().pop();
     }
 
     /// A name for a message that a person can read out: eight characters without those that look alike.
@@ -208,15 +232,23 @@ struct Classes(Arc<Policy>);
 
 impl records::Classes for Classes {
     fn class(&self, normal: &str) -> records::Class {
-        match self.0.classify(normal) {
-            Class::Internal => records::Class::Internal,
-            Class::Partner => records::Class::Partner,
-            Class::Personal => records::Class::Personal,
-            Class::External => records::Class::External,
-        }
+        record_class(self.0.classify(normal))
+    }
+
+    fn class_of_domain(&self, domain: &str) -> Option<records::Class> {
+        self.0.classify_domain(domain).map(record_class)
     }
 
     fn configuration(&self) -> &[u8] {
         self.0.hash().as_bytes()
+    }
+}
+
+fn record_class(class: Class) -> records::Class {
+    match class {
+        Class::Internal => records::Class::Internal,
+        Class::Partner => records::Class::Partner,
+        Class::Personal => records::Class::Personal,
+        Class::External => records::Class::External,
     }
 }

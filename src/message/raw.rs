@@ -12,6 +12,11 @@ impl RawMessage {
         RawMessage { bytes }
     }
 
+    /// The buffer, to be used for another message.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -122,6 +122,11 @@ impl AddressSet {
         self.addresses.is_empty() && self.domains.is_empty() && self.below.is_empty()
     }
 
+    /// Whether it names single addresses, so that a domain alone does not decide.
+    pub fn has_addresses(&self) -> bool {
+        !self.addresses.is_empty()
+    }
+
     /// `address` in normal form.
     pub fn contains(&self, address: &str) -> bool {
         let domain = domain_of(address);

@@ -174,6 +174,12 @@ impl Policy {
         }
     }
 
+    /// The class of every address at `domain` (in normal form), where no list names single addresses.
+    pub fn classify_domain(&self, domain: &str) -> Option<Class> {
+        let single = self.partners.has_addresses() || self.consumer.has_addresses();
+        (!single && !domain.is_empty()).then(|| self.classify(domain))
+    }
+
     /// Whether `domain` (in normal form) is one of the council's.
     pub fn is_council(&self, domain: &str) -> bool {
         self.council.domains.iter().any(|d| d == domain)

@@ -25,6 +25,10 @@ pub enum Class {
 pub trait Classes: Send + Sync {
     /// The class of an address in its normal form.
     fn class(&self, normal: &str) -> Class;
+    /// The class of every address at a domain in its normal form, where the domain alone decides.
+    fn class_of_domain(&self, _domain: &str) -> Option<Class> {
+        None
+    }
     /// Which configuration judged: at most 32 octets are kept.
     fn configuration(&self) -> &[u8];
 }

@@ -153,12 +153,25 @@ fn put_recipients(entry: &Entry, key: &PeriodKey, out: &mut Vec<u8>, found_by: &
     let mut counts = ClassCounts::default();
     let mut domains = Domains::default();
     let mut normal = String::with_capacity(64);
+    let mut last: Option<(String, Class)> = None;
     for recipient in recipients {
         normal_into(&recipient.address, &mut normal);
         let hash = key.hash(Kind::Recipient, &normal);
         out.extend_from_slice(&hash.to_be_bytes());
         found_by.push(hash);
-        let count = match entry.rules.class(&normal) {
+        let domain = normal.rsplit_once('@').map_or("", |(_, domain)| domain);
+        // Lists have few domains, each many times over.
+        let class = match &last {
+            Some((known, class)) if known == domain => *class,
+            _ => match entry.rules.class_of_domain(domain) {
+                Some(class) => {
+                    last = Some((domain.to_owned(), class));
+                    class
+                }
+                None => entry.rules.class(&normal),
+            },
+        };
+        let count = match class {
             Class::Internal => {
                 counts.internal += 1;
                 continue;
@@ -168,7 +181,7 @@ fn put_recipients(entry: &Entry, key: &PeriodKey, out: &mut Vec<u8>, found_by: &
             Class::External => &mut counts.external,
         };
         *count += 1;
-        domains.add(normal.rsplit_once('@').map_or("", |(_, domain)| domain));
+        domains.add(domain);
     }
     let others = recipients.iter().enumerate().map(|(i, r)| (i, outcome(r.reply_code))).filter(|(_, code)| *code != common);
     put_number(out, others.clone().count() as u64);

@@ -65,6 +65,16 @@ impl Address {
         Ok(Address { text: text.into(), at: at as u32 })
     }
 
+    /// The fast way for what nearly every path is: a dot-string, an `@`, a plain domain. None for all else, good or bad.
+    pub(crate) fn parse_plain(path: &[u8]) -> Option<Address> {
+        let at = path.iter().position(|&b| b == b'@')?;
+        let (local, domain) = (&path[..at], &path[at + 1..]);
+        let plain = |b: &u8| b.is_ascii() && ATEXT_OR_DOT[*b as usize];
+        let good = !local.is_empty() && local.len() <= 64 && path.len() <= 254 && local.iter().all(plain) && domain.is_ascii() && domain_is_valid(domain) && domain[0] != b'[';
+        let text = good.then(|| std::str::from_utf8(path).ok())??;
+        Some(Address { text: text.into(), at: at as u32 })
+    }
+
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -258,6 +268,10 @@ mod tests {
         ];
         for (text, normal) in cases {
             assert_eq!(Address::parse(text, Charset::Ascii).expect(text).normal(), normal);
+        }
+        assert_eq!(Address::parse_plain(b"jo@Example.UK"), Address::parse("jo@Example.UK", Charset::Ascii).ok());
+        for other in ["", "jo", "@x.uk", "jo@", "\"jo\"@x.uk", "@a:jo@x.uk", "jo@[192.0.2.1]", "jö@x.uk", "jo@x y", "jo@x@y"] {
+            assert_eq!(Address::parse_plain(other.as_bytes()), None, "{other}");
         }
         assert_eq!(Address::parse("jo@bücher.example", Charset::Utf8).unwrap().normal(), "jo@xn--bcher-kva.example");
     }

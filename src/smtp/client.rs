@@ -132,13 +132,12 @@ impl ClientSession {
             Ok(None) if self.buffer.len() - self.used > REPLY_LIMIT => self.fail(ProtocolFault::TooLong),
             Ok(None) => Ok(None),
             Ok(Some((code, length))) => {
-                let wire = self.buffer[self.used..self.used + length].to_vec();
+                let reply = Reply::received(code, &self.buffer[self.used..self.used + length]);
                 self.used += length;
                 self.owed.pop_front();
                 if !answers(asked, code) {
                     return self.fail(ProtocolFault::Code(asked));
                 }
-                let reply = Reply::received(code, wire);
                 self.blemished |= matches!(reply.severity(), Severity::Transient | Severity::Permanent);
                 Ok(Some((asked, reply)))
             }

@@ -83,6 +83,12 @@ pub enum Side {
 
 /// Parses one line without its CRLF. `offer` says which parameters are known; `charset` what the transaction allows.
 pub fn parse<'a>(line: &'a [u8], offer: &Extensions, charset: Charset) -> Result<Command<'a>, Fault> {
+    // A list is a thousand lines of this form.
+    if line.len() > 10 && line[..9].eq_ignore_ascii_case(b"RCPT TO:<") && line.ends_with(b">")
+        && let Some(forward_path) = Address::parse_plain(&line[9..line.len() - 1])
+    {
+        return Ok(Command::Rcpt(Rcpt { forward_path, parameters: "".into() }));
+    }
     let text = std::str::from_utf8(line).map_err(|_| Fault::Unknown)?;
     // Control characters in a command are never meant (RFC 5321 §4.1.2); HT is white space here and there.
     if text.bytes().any(|b| b.is_ascii_control() && b != b'\t') {

@@ -105,7 +105,17 @@ impl Content {
 
     /// Octets held in memory.
     pub fn held(&self) -> usize {
-        self.kept.capacity()
+        self.kept.len()
+    }
+
+    /// Takes a buffer to fill, if nothing was kept yet; else gives it back.
+    pub fn lend(&mut self, mut buffer: Vec<u8>) -> Option<Vec<u8>> {
+        if self.kept.capacity() > 0 || self.drained.is_some() {
+            return Some(buffer);
+        }
+        buffer.clear();
+        self.kept = buffer;
+        None
     }
 
     /// From here on content is read but not kept.
@@ -201,6 +211,11 @@ impl Content {
     fn note(&mut self, seen: Seen, octets: &[u8]) {
         if self.drained.is_none() {
             self.seen.merge(seen);
+            if self.kept.len() + octets.len() > self.kept.capacity() && self.kept.len() >= ALL_AT_ONCE {
+                // Room for the largest message is only an address range until it is written to: asked for once, nothing is copied
+                // again, and no message ever takes twice its size.
+                self.kept.reserve_exact((self.limit + 2 * STRETCH).saturating_sub(self.kept.len()).max(octets.len()));
+            }
             self.kept.extend_from_slice(octets);
         }
     }
@@ -239,6 +254,9 @@ impl Seen {
         self.eight_bit |= other.eight_bit;
     }
 }
+
+/// From this size on a buffer grows to the limit at once.
+const ALL_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// Octets that are looked at and kept in one go: small enough to be in the cache still when they are copied.
 const STRETCH: usize = 16 * 1024;

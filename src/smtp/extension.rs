@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     fn ehlo(text: &str) -> Extensions {
-        Extensions::from_ehlo(&Reply::received(250, text.replace('\n', "\r\n").into_bytes()))
+        Extensions::from_ehlo(&Reply::received(250, text.replace('\n', "\r\n").as_bytes()))
     }
 
     #[test]

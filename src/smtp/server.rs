@@ -142,9 +142,12 @@ pub enum WaitsFor {
     Answer,
 }
 
-/// One session.
+/// One session. Consumed and given back by every input; the box makes that cheap.
 #[derive(Debug)]
-pub struct ServerSession {
+pub struct ServerSession(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     config: Arc<ServerConfig>,
     stage: Stage,
     greeted: Option<Greeted>,
@@ -227,7 +230,7 @@ impl ServerSession {
     /// Begins a session: the greeting is in `out`.
     pub fn new(config: Arc<ServerConfig>, tls: bool, out: &mut Outputs) -> ServerSession {
         out.send.extend_from_slice(wording::greeting(&config.hostname).wire());
-        ServerSession {
+        ServerSession(Box::new(Inner {
             config,
             stage: Stage::Commands,
             greeted: None,
@@ -239,10 +242,66 @@ impl ServerSession {
             commands: 0,
             errors: 0,
             shutdown: false,
-        }
+        }))
     }
 
     pub fn handle(mut self, input: Input<'_>, out: &mut Outputs) -> ServerSession {
+        match input {
+            Input::TlsReady => ServerSession(Box::new(self.0.secured())),
+            input => {
+                self.0.handle(input, out);
+                self
+            }
+        }
+    }
+
+    /// Whether more octets of the client are wanted now.
+    pub fn wants_input(&self) -> bool {
+        self.0.wants_input()
+    }
+
+    pub fn waits_for(&self) -> WaitsFor {
+        match self.0.stage {
+            Stage::Commands | Stage::Auth(_) => WaitsFor::Command,
+            Stage::Data(_) | Stage::Chunk { .. } => WaitsFor::Content,
+            Stage::Held(_) | Stage::Handshake | Stage::Closed => WaitsFor::Answer,
+        }
+    }
+
+    /// Whether the client is within a message: between MAIL and its final reply.
+    pub fn in_transaction(&self) -> bool {
+        self.0.transaction.is_some()
+    }
+
+    /// Octets of content held in memory.
+    pub fn content_held(&self) -> usize {
+        match (&self.0.stage, &self.0.transaction) {
+            (Stage::Data(content) | Stage::Chunk { content, .. }, _) => content.held(),
+            (_, Some(Transaction { chunks: Chunks::Some(content), .. })) => content.held(),
+            _ => 0,
+        }
+    }
+
+    /// Lends a buffer to content that has just begun, so that its memory need not be asked of the system again. Gives it back where
+    /// it is of no use.
+    pub fn lend(&mut self, buffer: Vec<u8>) -> Option<Vec<u8>> {
+        match &mut self.0.stage {
+            Stage::Data(content) => content.lend(buffer),
+            _ => Some(buffer),
+        }
+    }
+
+    pub fn is_logged_in(&self) -> bool {
+        self.0.logged_in
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.0.tls
+    }
+}
+
+impl Inner {
+    fn handle(&mut self, input: Input<'_>, out: &mut Outputs) {
         match input {
             Input::Bytes(bytes) => {
                 if self.pending.is_empty() {
@@ -259,7 +318,8 @@ impl ServerSession {
                 self.decided(ticket, answer, out);
                 self.resume(out);
             }
-            Input::TlsReady => return self.secured(),
+            // Seen to by the caller: it makes a new state.
+            Input::TlsReady => {}
             Input::Deadline => self.end(wording::TIMEOUT, out),
             Input::Shed => {
                 if let Stage::Data(content) | Stage::Chunk { content, .. } = &mut self.stage {
@@ -271,47 +331,15 @@ impl ServerSession {
                 self.end_if_shutting_down(out);
             }
         }
-        self
     }
 
-    /// Whether more octets of the client are wanted now.
-    pub fn wants_input(&self) -> bool {
+    fn wants_input(&self) -> bool {
         !matches!(self.stage, Stage::Held(_) | Stage::Handshake | Stage::Closed)
     }
 
-    pub fn waits_for(&self) -> WaitsFor {
-        match self.stage {
-            Stage::Commands | Stage::Auth(_) => WaitsFor::Command,
-            Stage::Data(_) | Stage::Chunk { .. } => WaitsFor::Content,
-            Stage::Held(_) | Stage::Handshake | Stage::Closed => WaitsFor::Answer,
-        }
-    }
-
-    /// Whether the client is within a message: between MAIL and its final reply.
-    pub fn in_transaction(&self) -> bool {
-        self.transaction.is_some()
-    }
-
-    /// Octets of content held in memory.
-    pub fn content_held(&self) -> usize {
-        match (&self.stage, &self.transaction) {
-            (Stage::Data(content) | Stage::Chunk { content, .. }, _) => content.held(),
-            (_, Some(Transaction { chunks: Chunks::Some(content), .. })) => content.held(),
-            _ => 0,
-        }
-    }
-
-    pub fn is_logged_in(&self) -> bool {
-        self.logged_in
-    }
-
-    pub fn is_tls(&self) -> bool {
-        self.tls
-    }
-
     /// RFC 3207 §4.2: all that was heard before is forgotten, octets that came with the command included.
-    fn secured(self) -> ServerSession {
-        ServerSession {
+    fn secured(self) -> Inner {
+        Inner {
             stage: Stage::Commands,
             greeted: None,
             tls: true,
@@ -761,11 +789,11 @@ impl ServerSession {
             offer.auth = Default::default();
         }
         let reply = if esmtp {
-            Reply::received(250, offer.reply(&self.config.hostname))
+            Reply::received(250, &offer.reply(&self.config.hostname))
         } else {
             // RFC 5321 §4.1.1.1: HELO offers nothing.
             offer = Extensions::default();
-            Reply::received(250, format!("250 {}\r\n", self.config.hostname).into_bytes())
+            Reply::received(250, format!("250 {}\r\n", self.config.hostname).as_bytes())
         };
         self.greeted = Some(Greeted { offer });
         self.replies.answer(ticket, reply, out);

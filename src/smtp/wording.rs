@@ -91,7 +91,7 @@ impl Fault {
 
 /// The first words of a session (RFC 5321 §4.2).
 pub fn greeting(hostname: &str) -> Reply {
-    Reply::received(220, format!("220 {hostname} ESMTP\r\n").into_bytes())
+    Reply::received(220, format!("220 {hostname} ESMTP\r\n").as_bytes())
 }
 
 fn capital(text: &str) -> String {

@@ -160,6 +160,12 @@ impl Connection {
         self.session.asked(asked);
     }
 
+    /// Puts lines that another connection did not hear into the next write.
+    pub fn queue_again(&mut self, asked: &[Asked], wire: &[u8]) {
+        self.out.extend_from_slice(wire);
+        asked.iter().for_each(|asked| self.session.asked(*asked));
+    }
+
     /// Replies that are owed.
     pub fn owed(&self) -> usize {
         self.session.owed()
