@@ -433,6 +433,7 @@ impl Session {
             if self.known_offer(index).is_none()
                 && let Ok(connection) = self.dial().await
             {
+                self.worker.refresh_pool(&self.site);
                 self.keep(connection).await;
             }
             return Answer::Offer(self.known_offer(index).map_or(own, |theirs| Extensions::offer(&theirs, limit, GROWTH)));

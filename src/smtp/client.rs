@@ -89,8 +89,13 @@ impl ClientSession {
         ClientSession { owed: VecDeque::from([Asked::Greeting]), ..ClientSession::default() }
     }
 
-    /// Notes that a command was sent, so that its reply is owed.
+    /// Notes that a command was sent, so that its reply is owed. What lies there already was not said to it: were it taken for the
+    /// reply, every later reply would be taken for another. Only 421 may come unasked (RFC 5321 §3.8).
     pub fn asked(&mut self, asked: Asked) {
+        let early = self.buffer.get(self.used..).unwrap_or_default();
+        if self.owed.is_empty() && !early.is_empty() && !early.starts_with(b"421") {
+            self.fault.get_or_insert(ProtocolFault::Unasked);
+        }
         self.owed.push_back(asked);
     }
 
@@ -254,6 +259,12 @@ mod tests {
         let mut session = ClientSession::default();
         session.receive(b"250 surprise\r\n");
         assert_eq!(session.check_quiet(), Err(ProtocolFault::Unasked));
+        session.asked(Asked::Rcpt);
+        assert_eq!(session.next_reply(), Err(ProtocolFault::Unasked));
+        let mut session = ClientSession::default();
+        session.receive(b"421 bye\r\n");
+        session.asked(Asked::Rcpt);
+        assert!(matches!(session.next_reply(), Ok(Some((Asked::Rcpt, reply))) if reply.code() == 421));
         let mut session = ClientSession::new();
         session.receive(&[b'2'; REPLY_LIMIT + 1]);
         assert_eq!(session.next_reply(), Err(ProtocolFault::TooLong));

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Brings the real peers that the tests speak with: Debian packages, one npm package, and Exim unpacked beside Postfix (the two
+# packages conflict). Starts no service. Quick and silent where everything is there already.
+#
+#   tests/peers/install.sh CACHE      CACHE: a folder under target/ for what is not a Debian package of this machine
+set -euo pipefail
+export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
+cache=${1:?the cache folder}
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0"
+command -v node >/dev/null || packages="$packages nodejs"
+command -v npm >/dev/null || packages="$packages npm"
+
+command -v apt-get >/dev/null || { echo "install.sh: the peers come from Debian's packages, and this is no Debian" >&2; exit 1; }
+if [ "$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi
+
+updated=
+# Installs, with the package lists fetched only where the first attempt shows that they are missing or old.
+debian() {
+  "$@" && return 0
+  [ -z "$updated" ] || return 1
+  $root apt-get update -q && updated=yes && "$@"
+}
+
+missing=
+for package in $packages; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+  echo "install.sh: installing$missing"
+  # A package's service must not start: nothing here may listen but what a test starts. A policy that is there already stays.
+  guard=
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    guard=yes
+    printf '#!/bin/sh\nexit 101\n' | $root tee /usr/sbin/policy-rc.d >/dev/null
+    $root chmod 755 /usr/sbin/policy-rc.d
+    trap '$root rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  echo "postfix postfix/main_mailer_type select No configuration" | $root debconf-set-selections
+  # --no-remove: a mail server that this machine already runs is never taken away.
+  # shellcheck disable=SC2086
+  debian $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove $missing >"$cache/apt.log" 2>&1 ||
+    { tail -20 "$cache/apt.log" >&2; exit 1; }
+  if [ -n "$guard" ]; then $root rm -f /usr/sbin/policy-rc.d; trap - EXIT; fi
+fi
+
+if [ ! -x "$cache/exim/usr/sbin/exim4" ]; then
+  echo "install.sh: unpacking Exim"
+  rm -rf "$cache/exim.new" && mkdir -p "$cache/exim.new/deb"
+  (cd "$cache/exim.new/deb" && debian apt-get download -q exim4-daemon-light >"$cache/exim.log" 2>&1) || { tail -20 "$cache/exim.log" >&2; exit 1; }
+  dpkg -x "$cache"/exim.new/deb/*.deb "$cache/exim.new"
+  rm -rf "$cache/exim" "$cache/exim.new/deb" && mv "$cache/exim.new" "$cache/exim"
+fi
+
+# Exim looks its own account up by a name that Debian compiled in; its package would make this one too.
+id Debian-exim >/dev/null 2>&1 || $root useradd --system --user-group --no-create-home --home-dir /var/spool/exim4 --shell /usr/sbin/nologin Debian-exim
+
+if [ ! -d "$cache/node_modules/nodemailer" ]; then
+  echo "install.sh: fetching nodemailer"
+  cp "$(dirname "$0")/package.json" "$cache/package.json"
+  (cd "$cache" && npm install --no-audit --no-fund --silent >"$cache/npm.log" 2>&1) || { tail -20 "$cache/npm.log" >&2; exit 1; }
+fi
