@@ -173,11 +173,7 @@ impl Content {
                 }
                 (Place::Text | Place::Cr | Place::LineStart | Place::Dot, _) => {
                     let rest = &input[i..];
-                    let stretch = &rest[..rest.len().min(STRETCH)];
-                    let (taken, next) = match self.keep(stretch) {
-                        Dots::Some => self.keep_until_dot(stretch),
-                        Dots::None => (stretch.len(), place_after(stretch)),
-                    };
+                    let (taken, next) = self.keep_lines(&rest[..rest.len().min(STRETCH)]);
                     i += taken;
                     next
                 }
@@ -187,25 +183,21 @@ impl Content {
         Fed::More
     }
 
-    /// Keeps a stretch whole unless a line in it begins with a dot, and notes what it has.
-    fn keep(&mut self, octets: &[u8]) -> Dots {
-        let (seen, dots) = inspect(self.kept.last().copied(), octets);
-        if dots == Dots::None {
-            self.note(seen, octets);
+    /// Keeps a stretch, or what comes before the first line in it that begins with a dot.
+    fn keep_lines(&mut self, stretch: &[u8]) -> (usize, Place) {
+        let (mut seen, dots) = inspect(self.kept.last().copied(), stretch);
+        let mut kept = stretch;
+        let mut next = place_after(stretch);
+        if dots == Dots::Some
+            && let Some(at) = memmem::find(stretch, b"\r\n.")
+        {
+            kept = &stretch[..at + 2];
+            next = Place::LineStart;
+            seen = inspect(self.kept.last().copied(), kept).0;
         }
-        dots
-    }
-
-    /// Keeps a stretch up to the first line in it that begins with a dot.
-    fn keep_until_dot(&mut self, stretch: &[u8]) -> (usize, Place) {
-        let (taken, next) = match memmem::find(stretch, b"\r\n.") {
-            Some(at) => (at + 2, Place::LineStart),
-            // The dot follows a bare LF: nothing to us, and refused at the end.
-            None => (stretch.len(), place_after(stretch)),
-        };
-        let (seen, _) = inspect(self.kept.last().copied(), &stretch[..taken]);
-        self.note(seen, &stretch[..taken]);
-        (taken, next)
+        // Else the dot follows a bare LF: nothing to us, and refused at the end.
+        self.note(seen, kept);
+        (kept.len(), next)
     }
 
     fn note(&mut self, seen: Seen, octets: &[u8]) {
@@ -235,6 +227,7 @@ impl Content {
         }
         if self.seen.bare {
             match normalise(self.kept, line_ends) {
+                Some(mended) if mended.len() > self.limit => return Finished::TooLarge,
                 Some(mended) => self.kept = mended,
                 None => return Finished::BareLineEnd,
             }
@@ -258,8 +251,9 @@ impl Seen {
 /// From this size on a buffer grows to the limit at once.
 const ALL_AT_ONCE: usize = 4 * 1024 * 1024;
 
-/// Octets that are looked at and kept in one go: small enough to be in the cache still when they are copied.
-const STRETCH: usize = 16 * 1024;
+/// Octets that are looked at and kept in one go: they are in the nearest cache still when they are copied, and the last of them, with
+/// the end of data, is the only one that is looked at twice.
+const STRETCH: usize = 2048;
 
 /// Whether a line may begin with a dot.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -281,25 +275,31 @@ fn place_after(octets: &[u8]) -> Place {
 /// Looks for bare CR and LF (a CR that is not followed by LF, an LF that does not follow CR), NUL, octets above 127, and dots after
 /// LF. `before` is the octet in front of `octets`; a CR at the very end is judged when the next octet comes.
 ///
-/// Counting does it: where every LF follows a CR and there are as many of the one as of the other, no CR is alone. Each count runs at
-/// the speed of memory.
+/// Two views of the same octets, one shifted by one, in blocks without a branch: the compiler makes vector code of it.
 fn inspect(before: Option<u8>, octets: &[u8]) -> (Seen, Dots) {
-    let (Some(&first), Some(&last)) = (octets.first(), octets.last()) else { return (Seen::default(), Dots::None) };
-    let mut bare = (before == Some(b'\r')) != (first == b'\n');
-    let mut dots = before == Some(b'\n') && first == b'.';
-    let mut pairs = 0;
-    for at in memchr::memchr_iter(b'\n', octets) {
-        if at > 0 {
-            let follows = octets[at - 1] == b'\r';
-            pairs += usize::from(follows);
-            bare |= !follows;
+    const BLOCK: usize = 32;
+    let Some(&first) = octets.first() else { return (Seen::default(), Dots::None) };
+    let (mut bare, mut nul, mut high, mut dots) = ([0u8; BLOCK], [0u8; BLOCK], [0u8; BLOCK], [0u8; BLOCK]);
+    let mut look = |j: usize, before: u8, octet: u8| {
+        bare[j] |= u8::from(octet == b'\n') ^ u8::from(before == b'\r');
+        dots[j] |= u8::from(octet == b'.') & u8::from(before == b'\n');
+        nul[j] |= u8::from(octet == 0);
+        high[j] |= octet;
+    };
+    look(0, before.unwrap_or(b'x'), first);
+    let (befores, before_rest) = octets[..octets.len() - 1].as_chunks::<BLOCK>();
+    let (blocks, rest) = octets[1..].as_chunks::<BLOCK>();
+    for (befores, block) in befores.iter().zip(blocks) {
+        for j in 0..BLOCK {
+            look(j, befores[j], block[j]);
         }
-        dots |= octets.get(at + 1) == Some(&b'.');
     }
-    let returns = memchr::memchr_iter(b'\r', octets).count() - usize::from(last == b'\r');
-    bare |= returns != pairs;
-    let seen = Seen { bare, nul: memchr::memchr(0, octets).is_some(), eight_bit: !octets.is_ascii() };
-    (seen, if dots { Dots::Some } else { Dots::None })
+    for (before, octet) in before_rest.iter().zip(rest) {
+        look(0, *before, *octet);
+    }
+    let any = |lanes: [u8; BLOCK]| lanes.iter().fold(0, |a, b| a | b);
+    let seen = Seen { bare: any(bare) != 0, nul: any(nul) != 0, eight_bit: any(high) >= 128 };
+    (seen, if any(dots) != 0 { Dots::Some } else { Dots::None })
 }
 
 /// Mends the line ends that `line_ends` lets be mended; none if there are others. CRs before a line end belong to it.
@@ -336,9 +336,15 @@ fn normalise_all(bytes: &[u8]) -> Vec<u8> {
     let mut from = 0;
     while let Some(at) = memchr::memchr2(b'\r', b'\n', &bytes[from..]).map(|at| from + at) {
         out.extend_from_slice(&bytes[from..at]);
-        out.extend_from_slice(b"\r\n");
+        // A run of CRs is looked at once, however long it is.
         let end = at + bytes[at..].iter().take_while(|&&b| b == b'\r').count();
-        from = if bytes.get(end) == Some(&b'\n') { end + 1 } else { at + 1 };
+        if bytes.get(end) == Some(&b'\n') {
+            out.extend_from_slice(b"\r\n");
+            from = end + 1;
+        } else {
+            (at..end).for_each(|_| out.extend_from_slice(b"\r\n"));
+            from = end;
+        }
     }
     out.extend_from_slice(&bytes[from..]);
     out
