@@ -68,7 +68,10 @@ pub enum Fed {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Finished {
     /// Well formed, dot-stuffing undone.
-    Message { bytes: Vec<u8>, eight_bit: bool },
+    Message {
+        bytes: Vec<u8>,
+        eight_bit: bool,
+    },
     TooLarge,
     NoMemory,
     /// A bare CR or LF.
