@@ -768,14 +768,14 @@ impl Session {
         reply
     }
 
-    async fn begin_auth(&mut self, mechanism: Mechanism, initial: Option<Box<str>>) -> Reply {
-        self.account = initial.as_deref().and_then(crate::smtp::sasl::oauth_account);
+    async fn begin_auth(&mut self, mechanism: Mechanism, initial: Option<Secret>) -> Reply {
+        self.account = initial.as_ref().and_then(|initial| crate::smtp::sasl::oauth_account(&initial.0));
         let keys = self.auth_keys(self.account.clone().as_deref());
         if !self.worker.shared.limits.auth_allowed(&keys) {
             return wording::AUTH_TOO_OFTEN;
         }
         let line = zeroize::Zeroizing::new(match &initial {
-            Some(initial) => format!("AUTH {} {initial}", mechanism.name()),
+            Some(Secret(initial)) => format!("AUTH {} {}", mechanism.name(), **initial),
             None => format!("AUTH {}", mechanism.name()),
         });
         self.relayed_auth(&line).await
