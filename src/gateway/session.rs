@@ -299,6 +299,10 @@ impl Session {
         let Session { client, timer, machine, out, worker, id, draining_said, unheard, .. } = self;
         let mut noted = false;
         let heard = std::future::poll_fn(|cx| {
+            // A client that never pauses must hear of the end too.
+            if !*draining_said && worker.shared.is_draining() {
+                return Poll::Ready(Heard::Draining);
+            }
             let read = client.poll_read(cx, |octets| {
                 *unheard = None;
                 if let Some(mut before) = machine.take() {
@@ -314,14 +318,9 @@ impl Session {
                 Poll::Ready(Err(error)) => return Poll::Ready(Heard::Fault(error.kind())),
                 Poll::Pending => {}
             }
-            if !*draining_said {
-                if worker.shared.is_draining() {
-                    return Poll::Ready(Heard::Draining);
-                }
-                if !noted {
-                    noted = true;
-                    worker.note_waker(*id, cx.waker());
-                }
+            if !*draining_said && !noted {
+                noted = true;
+                worker.note_waker(*id, cx.waker());
             }
             timer.poll_expired(cx).map(|()| Heard::Deadline)
         })
