@@ -97,7 +97,8 @@ impl Session {
         let reply = outcome.as_ref().map_or_else(|reply| reply, Committed::reply);
         let end = Outcome::relayed(reply);
         if let Ok(committed) = &outcome {
-            if dot.elapsed() > LATE {
+            // Of a hidden log-in nobody can say that it is the same when it comes again.
+            if dot.elapsed() > LATE && self.login != policy::Login::Hidden {
                 let digest = late::digest(&self.settings().name, &self.login, &judged.envelope, judged.message.as_bytes());
                 self.unheard = Some((digest, committed.repeat()));
             }
@@ -184,11 +185,18 @@ impl Session {
         }
         match heard {
             Ok((Asked::Data, reply)) if reply.code() == 354 => {}
-            Ok((Asked::Data, reply)) => return Ok(Final::Refused(reply)),
+            Ok((Asked::Data, reply)) => {
+                // To the client, which has sent its content, the transaction is over; to the upstream it is not (RFC 5321 §3.3).
+                // On other listeners a session that refused is not used again.
+                if self.settings().role == Role::Submission {
+                    self.reset_upstream().await;
+                }
+                return Ok(Final::Refused(reply));
+            }
             Ok((asked, _)) => return Err(self.fail(&UpstreamError::Protocol(crate::smtp::client::ProtocolFault::Code(asked)))),
             Err(error) => return Err(self.fail(&error)),
         }
-        if upstream.spoke_early() {
+        if upstream.spoke_early().await {
             // Whatever it says now, it did not say to this content. Maybe it is a refusal and a farewell; never a 250.
             return match upstream.early_refusal().await {
                 Some(reply) => {

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::admission::{self, Peer};
 use super::late::Digest;
-use super::site::{Site, Worker};
+use super::site::{Offered, Site, Worker};
 use crate::config::settings::{Listener, ListenerTls, Role};
 use crate::policy::{Envelope, Login, Recipient};
 use crate::smtp::address::Charset;
@@ -57,8 +57,15 @@ pub async fn serve(worker: Rc<Worker>, site: Arc<Site>, listener: usize, tcp: Tc
     let end = session.run().await;
     tracing::debug!(event = "session_end", listener = %settings.name, why = end.why());
     session.finish().await;
-    worker.leave(id);
-    metrics.open.dec();
+}
+
+/// However a session ends, a panic included, nothing of it is counted any more.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.worker.shared.limits.grow(self.held, 0);
+        self.worker.leave(self.id);
+        self.worker.shared.metrics.listener(self.listener).open.dec();
+    }
 }
 
 async fn turn_away(tcp: TcpStream, _refusal: Refusal) {
@@ -272,6 +279,8 @@ impl Session {
                     self.timer.set_at(deadline.min(tokio::time::Instant::now() + KEEP_ALIVE));
                 }
                 Heard::Deadline => {
+                    // A telephone that lost its network says no farewell.
+                    self.remember_unheard();
                     self.step(Input::Deadline);
                     return Ok(());
                 }
@@ -290,6 +299,10 @@ impl Session {
         let Session { client, timer, machine, out, worker, id, draining_said, unheard, .. } = self;
         let mut noted = false;
         let heard = std::future::poll_fn(|cx| {
+            // A client that never pauses must hear of the end too.
+            if !*draining_said && worker.shared.is_draining() {
+                return Poll::Ready(Heard::Draining);
+            }
             let read = client.poll_read(cx, |octets| {
                 *unheard = None;
                 if let Some(mut before) = machine.take() {
@@ -305,14 +318,9 @@ impl Session {
                 Poll::Ready(Err(error)) => return Poll::Ready(Heard::Fault(error.kind())),
                 Poll::Pending => {}
             }
-            if !*draining_said {
-                if worker.shared.is_draining() {
-                    return Poll::Ready(Heard::Draining);
-                }
-                if !noted {
-                    noted = true;
-                    worker.note_waker(*id, cx.waker());
-                }
+            if !*draining_said && !noted {
+                noted = true;
+                worker.note_waker(*id, cx.waker());
             }
             timer.poll_expired(cx).map(|()| Heard::Deadline)
         })
@@ -323,18 +331,26 @@ impl Session {
 
     /// Counts what content this session holds against the memory for all; without room it is read and dropped.
     fn account_memory(&mut self) {
-        let now = self.machine.as_ref().map_or(0, ServerSession::content_held);
-        if now == self.held {
+        // A message that is whole is counted when it is looked at.
+        if self.out.asks.iter().any(|(_, ask)| matches!(ask, Ask::Message(_))) {
             return;
         }
-        if self.worker.shared.limits.grow(self.held, now) {
-            self.held = now;
-        } else {
-            self.worker.shared.metrics.memory_refused.inc();
+        let now = self.machine.as_ref().map_or(0, ServerSession::content_held);
+        if now != self.held && !self.hold(now) {
             self.step(Input::Shed);
-            self.worker.shared.limits.grow(self.held, 0);
-            self.held = 0;
         }
+    }
+
+    /// Counts so many octets as held; false, and none are, without room.
+    fn hold(&mut self, now: usize) -> bool {
+        let limits = &self.worker.shared.limits;
+        let room = limits.grow(self.held, now);
+        if !room {
+            self.worker.shared.metrics.memory_refused.inc();
+            limits.grow(self.held, 0);
+        }
+        self.held = if room { now } else { 0 };
+        room
     }
 
     async fn keep_upstream_awake(&mut self) {
@@ -378,7 +394,8 @@ impl Session {
                     self.answer(ticket, ask).await;
                 }
             }
-            if self.expected.is_empty() {
+            // After 421 the session is over, whatever is owed still.
+            if self.expected.is_empty() || self.out.close {
                 return;
             }
             self.collect().await;
@@ -410,13 +427,19 @@ impl Session {
             }
             Ask::Message(received) => {
                 let size = received.bytes.len();
+                // The time for one content is over.
+                self.content_ends = None;
                 let answer = match self.broken.take() {
                     Some(reply) => Answer::Reply(reply),
+                    // It is counted until the last word on it, however long the upstream thinks.
+                    None if !self.hold(size) => {
+                        self.reset_upstream().await;
+                        Answer::Reply(wording::NO_MEMORY)
+                    }
                     None => Box::pin(self.journey(received)).await,
                 };
                 self.worker.shared.metrics.listener(self.listener).bytes.inc_by(size as u64);
-                self.worker.shared.limits.grow(self.held, 0);
-                self.held = 0;
+                self.hold(0);
                 self.envelope = None;
                 self.decide(ticket, answer);
                 self.release().await;
@@ -430,24 +453,30 @@ impl Session {
         let own = Extensions::own(limit);
         if self.settings().role != Role::Submission {
             let index = self.settings().upstream;
-            if self.known_offer(index).is_none()
+            // A stranger at a connector will be refused at MAIL: nobody is dialled for it.
+            let welcome = admission::mail(self.settings(), &self.peer).is_none();
+            if welcome
+                && self.offered(index).is_worth_a_dial()
                 && let Ok(connection) = self.dial().await
             {
-                self.worker.refresh_pool(&self.site);
                 self.keep(connection).await;
             }
-            return Answer::Offer(self.known_offer(index).map_or(own, |theirs| Extensions::offer(&theirs, limit, GROWTH)));
+            return Answer::Offer(self.offered(index).extensions.map_or(own, |theirs| Extensions::offer(&theirs, limit, GROWTH)));
         }
         if self.site.servers[self.listener].starttls != crate::smtp::server::Starttls::No && !self.is_tls() {
             return Answer::Offer(own);
         }
         if self.upstream.is_none() {
+            // The log-in went with the connection that it was made on: a new one would be nobody's.
+            if self.is_logged_in() {
+                return Answer::Reply(wording::UPSTREAM_CLOSING);
+            }
             match self.dial().await {
                 Ok(connection) => self.upstream = Some(connection),
                 Err(error) => {
                     // Without the upstream nothing can be promised: the client is told to come again.
                     let reply = error.reply();
-                    return Answer::Reply(if reply.code() >= 500 { reply } else { Reply::line(421, "4.4.1", &strip_codes(&reply)) });
+                    return Answer::Reply(if reply.code() >= 500 || reply.code() == 421 { reply } else { farewell(&reply) });
                 }
             }
         }
@@ -458,19 +487,19 @@ impl Session {
         Answer::Offer(offer)
     }
 
-    fn known_offer(&self, upstream: usize) -> Option<Extensions> {
+    fn offered(&self, upstream: usize) -> Offered {
         *self.site.offers[upstream].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn dial(&mut self) -> Result<Connection, UpstreamError> {
         let index = self.settings().upstream;
         let upstream = &self.site.settings.upstreams[index];
-        let dialled = Connection::dial(upstream, &self.site.tls_out[index], &self.site.settings.hostname).await;
-        match &dialled {
-            Ok(connection) => {
-                *self.site.offers[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(connection.extensions);
-            }
-            Err(error) => self.note_upstream_error(error),
+        let dialling = Connection::dial(upstream, &self.site.tls_out[index], &self.site.settings.hostname);
+        let dialled = tokio::time::timeout(connection::DIAL_WHOLE, dialling).await.unwrap_or(Err(UpstreamError::Timeout));
+        let found = dialled.as_ref().ok().map(|connection| connection.extensions);
+        self.site.offers[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner).note(found);
+        if let Err(error) = &dialled {
+            self.note_upstream_error(error);
         }
         dialled
     }
@@ -497,8 +526,7 @@ impl Session {
         }
         self.replay = None;
         if self.settings().role != Role::Submission {
-            self.worker.refresh_pool(&self.site);
-            if let Some(kept) = self.worker.pool.take(self.settings().upstream) {
+            if let Some(kept) = self.worker.pool_of(&self.site).and_then(|pool| pool.take(self.settings().upstream)) {
                 self.worker.shared.metrics.upstream_reused.inc();
                 self.replay = Some(Replay::default());
                 self.upstream = Some(kept);
@@ -603,12 +631,18 @@ impl Session {
                         continue;
                     }
                     self.replay = None;
+                    // An upstream that does not forget a transaction would mix it with the next.
+                    if asked == Asked::Rset && !reply.is_success() {
+                        return Err(UpstreamError::Refused(reply));
+                    }
                     self.upstream_said(asked, reply);
-                    if self.expected.is_empty() {
+                    if self.expected.is_empty() || self.out.close {
                         return Ok(());
                     }
                 }
-                Ok(None) if self.upstream.as_ref().is_some_and(|u| u.owed() == 0) => return Ok(()),
+                Ok(None) if self.upstream.as_ref().is_some_and(|u| u.owed() == 0) => {
+                    return if self.expected.is_empty() { Ok(()) } else { Err(UpstreamError::Lost) };
+                }
                 Ok(None) => {
                     // What the client can hear already is not held back for what is still to come.
                     if self.send().await.is_err() {
@@ -688,16 +722,17 @@ impl Session {
     /// RSET, or a transaction that ended without content going upstream.
     pub(super) async fn reset(&mut self) {
         self.broken = None;
-        if self.envelope.take().is_none() {
-            return;
+        self.content_ends = None;
+        self.hold(0);
+        if self.envelope.take().is_some() {
+            self.reset_upstream().await;
         }
-        self.worker.shared.limits.grow(self.held, 0);
-        self.held = 0;
-        self.reset_upstream().await;
     }
 
     pub(super) async fn reset_upstream(&mut self) {
         let Some(upstream) = &mut self.upstream else { return };
+        // What was refused before it may be owed still; from here on nothing is to be said again elsewhere.
+        self.replay = None;
         upstream.queue(Asked::Rset, &["RSET"]);
         if let Err(error) = upstream.flush().await {
             self.lose_upstream(&error);
@@ -728,7 +763,11 @@ impl Session {
         }
         let index = self.settings().upstream;
         let keep = self.site.settings.upstreams[index].keep;
-        if let Some(surplus) = self.worker.pool.give(index, connection, keep) {
+        let surplus = match self.worker.pool_of(&self.site) {
+            Some(pool) => pool.give(index, connection, keep),
+            None => Some(connection),
+        };
+        if let Some(surplus) = surplus {
             tokio::task::spawn_local(surplus.quit());
         }
     }
@@ -768,14 +807,14 @@ impl Session {
         reply
     }
 
-    async fn begin_auth(&mut self, mechanism: Mechanism, initial: Option<Box<str>>) -> Reply {
-        self.account = initial.as_deref().and_then(crate::smtp::sasl::oauth_account);
+    async fn begin_auth(&mut self, mechanism: Mechanism, initial: Option<Secret>) -> Reply {
+        self.account = initial.as_ref().and_then(|initial| crate::smtp::sasl::oauth_account(&initial.0));
         let keys = self.auth_keys(self.account.clone().as_deref());
         if !self.worker.shared.limits.auth_allowed(&keys) {
             return wording::AUTH_TOO_OFTEN;
         }
         let line = zeroize::Zeroizing::new(match &initial {
-            Some(initial) => format!("AUTH {} {initial}", mechanism.name()),
+            Some(Secret(initial)) => format!("AUTH {} {}", mechanism.name(), **initial),
             None => format!("AUTH {}", mechanism.name()),
         });
         self.relayed_auth(&line).await
@@ -784,6 +823,9 @@ impl Session {
     async fn auth_line(&mut self, line: &str) -> Reply {
         if self.account.is_none() {
             self.account = crate::smtp::sasl::oauth_account(line);
+            if !self.worker.shared.limits.auth_allowed(&self.auth_keys(self.account.as_deref())) {
+                return wording::AUTH_TOO_OFTEN;
+            }
         }
         self.relayed_auth(line).await
     }
@@ -826,12 +868,12 @@ impl Session {
         static KEY: std::sync::OnceLock<std::hash::RandomState> = std::sync::OnceLock::new();
         let key = KEY.get_or_init(std::hash::RandomState::new);
         let account = account.map(|a| AuthKey::Account(key.hash_one(a.to_ascii_lowercase())));
-        [Some(AuthKey::Client(self.peer.address)), account].into_iter().flatten().collect()
+        [Some(AuthKey::Client(crate::transport::limits::network(self.peer.address))), account].into_iter().flatten().collect()
     }
 
     /// The last things of a session, whatever ended it.
     async fn finish(&mut self) {
-        self.worker.shared.limits.grow(self.held, 0);
+        self.hold(0);
         let mut timer = Timer::new(Duration::from_secs(5));
         self.client.close(&mut timer).await;
         match self.upstream.take() {
@@ -851,7 +893,9 @@ enum Heard {
     Draining,
 }
 
-/// The text of one of our own replies, without its codes.
-fn strip_codes(reply: &Reply) -> String {
-    reply.text().split_once(' ').map(|(_, text)| text.to_string()).unwrap_or_default()
+/// One of our own replies, said as the last of a session.
+fn farewell(reply: &Reply) -> Reply {
+    let text = reply.text();
+    let (enhanced, text) = text.split_once(' ').unwrap_or(("4.4.1", &text));
+    Reply::line(421, enhanced, text)
 }

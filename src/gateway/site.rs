@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -31,10 +32,36 @@ pub struct Site {
     /// By upstream.
     pub tls_out: Vec<Arc<rustls::ClientConfig>>,
     /// By upstream: what it offered last.
-    pub offers: Vec<Mutex<Option<Extensions>>>,
+    pub offers: Vec<Mutex<Offered>>,
     pub classes: Arc<dyn records::Classes>,
     /// Tells one load from the next, so that kept connections of an old one are not used.
     pub generation: u64,
+}
+
+/// What is known of an upstream without asking it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offered {
+    pub extensions: Option<Extensions>,
+    /// When it could not be reached last.
+    failed: Option<Instant>,
+}
+
+/// For so long an upstream that could not be reached is not dialled again only to know what it offers.
+const REST: Duration = Duration::from_secs(5);
+
+impl Offered {
+    /// Whether it is worth a dial to find out.
+    pub fn is_worth_a_dial(&self) -> bool {
+        self.extensions.is_none() && self.failed.is_none_or(|at| at.elapsed() >= REST)
+    }
+
+    /// Notes what came of a dial.
+    pub fn note(&mut self, dialled: Option<Extensions>) {
+        match dialled {
+            Some(extensions) => *self = Offered { extensions: Some(extensions), failed: None },
+            None => self.failed = Some(Instant::now()),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -227,11 +254,14 @@ impl Worker {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Forgets kept connections that were dialled with the settings of an earlier load.
-    pub fn refresh_pool(&self, site: &Site) {
-        if self.pool_generation.replace(site.generation) != site.generation {
+    /// The kept connections that were dialled with the settings of this load: none for a session that a reload has outlived, whose
+    /// upstream may be another by now.
+    pub fn pool_of(&self, site: &Site) -> Option<&Pool> {
+        if site.generation > self.pool_generation.get() {
+            self.pool_generation.set(site.generation);
             drop(self.pool.clear());
         }
+        (site.generation == self.pool_generation.get()).then_some(&self.pool)
     }
 }
 

@@ -152,7 +152,8 @@ impl Extensions {
     pub fn offer(upstream: &Extensions, limit: u64, growth: u64) -> Extensions {
         let size = match upstream.size {
             Some(0) | None => limit,
-            Some(theirs) => limit.min(theirs.saturating_sub(growth)),
+            // SIZE 0 would promise that there is no limit.
+            Some(theirs) => limit.min(theirs.saturating_sub(growth)).max(1),
         };
         Extensions {
             eight_bit_mime: upstream.eight_bit_mime,
@@ -218,6 +219,11 @@ mod tests {
             reply.replace("\r\n", "\n"),
             "250-gw.example\n250-PIPELINING\n250-SIZE 9000\n250-AUTH PLAIN LOGIN\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n250-DSN\n250-SMTPUTF8\n250 CHUNKING\n"
         );
+    }
+
+    #[test]
+    fn a_tiny_limit_is_not_said_as_none() {
+        assert_eq!(Extensions::offer(&ehlo("250-x\n250 SIZE 100\n"), 1000, 4096).size, Some(1));
     }
 
     #[test]

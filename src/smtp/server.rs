@@ -52,6 +52,8 @@ pub struct Limits {
 
 /// Octets of a command line with its CRLF. RFC 5321 §4.5.3.1.4 asks for 512, RFC 3461 and 6531 for about 1,000 more.
 const COMMAND_LINE: usize = 2048;
+/// Recipients of one message that may be refused, beside those that are taken: each is remembered.
+const REFUSED_RECIPIENTS: usize = 1000;
 /// RFC 4954 §4: a base64 line of AUTH.
 const AUTH_LINE: usize = 12_288;
 
@@ -103,7 +105,7 @@ pub enum Ask {
     /// Another mechanism, to be passed on (the initial response is still base64).
     AuthBegin {
         mechanism: Mechanism,
-        initial: Option<Box<str>>,
+        initial: Option<Secret>,
     },
     /// The client's line in that exchange, base64, `=` or `*`.
     AuthLine(Secret),
@@ -194,6 +196,13 @@ enum Held {
     },
     /// MAIL and RCPT must be answered before 354.
     Data,
+    /// They must be answered before a chunk is, too.
+    Chunk {
+        last: bool,
+    },
+    /// This command begins or ends a transaction, or a log-in: what was asked for the one before is answered first, so that no
+    /// answer is ever taken for the next one's.
+    Group,
     /// At the recipient limit: refused ones give their place back.
     RecipientLimit,
     Final,
@@ -220,7 +229,15 @@ struct Transaction {
     charset: Charset,
     accepted: usize,
     open_rcpts: usize,
+    /// Recipients that were asked for, whatever was answered.
+    named: usize,
     chunks: Chunks,
+}
+
+impl Transaction {
+    fn new(mail: MailState, charset: Charset) -> Transaction {
+        Transaction { mail, charset, accepted: 0, open_rcpts: 0, named: 0, chunks: Chunks::None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -454,6 +471,13 @@ impl Inner {
                 return self.fault(fault.reply(), out);
             }
         };
+        let begins_or_ends = matches!(
+            command,
+            Command::Ehlo(_) | Command::Helo(_) | Command::Mail(_) | Command::Rset | Command::StartTls | Command::Auth { .. }
+        );
+        if begins_or_ends && !self.replies.is_empty() {
+            return self.put_back(line, Held::Group);
+        }
         if !matches!(command, Command::Rcpt(_)) {
             self.commands += 1;
             if self.commands > self.config.limits.commands && !matches!(command, Command::Quit) {
@@ -481,6 +505,13 @@ impl Inner {
         }
     }
 
+    /// The line is looked at again once what it waits for is answered.
+    fn put_back(&mut self, line: &[u8], held: Held) {
+        self.stage = Stage::Held(held);
+        let rest = std::mem::take(&mut self.pending);
+        self.pending = [line, b"\r\n", &rest].concat();
+    }
+
     fn hello(&mut self, name: &str, esmtp: bool, out: &mut Outputs) {
         // RFC 5321 §4.1.4: EHLO within a session is as RSET.
         self.reset(out);
@@ -502,10 +533,10 @@ impl Inner {
         }
         // RFC 1870 §6.1.
         if mail.size.is_some_and(|size| size > self.config.limits.message as u64) {
+            self.transaction = Some(Transaction::new(MailState::Refused, mail.charset));
             return self.say(wording::TOO_LARGE, out);
         }
-        let transaction = Transaction { mail: MailState::Asked, charset: mail.charset, accepted: 0, open_rcpts: 0, chunks: Chunks::None };
-        self.transaction = Some(transaction);
+        self.transaction = Some(Transaction::new(MailState::Asked, mail.charset));
         let ticket = self.replies.open_for(Kind::Mail);
         out.asks.push((ticket, Ask::Mail(mail)));
     }
@@ -519,15 +550,18 @@ impl Inner {
                     return self.say(wording::TOO_MANY_RECIPIENTS, out);
                 }
                 if t.accepted + t.open_rcpts >= limit {
-                    self.stage = Stage::Held(Held::RecipientLimit);
-                    let rest = std::mem::take(&mut self.pending);
-                    self.pending = [line, b"\r\n", &rest].concat();
-                    return;
+                    return self.put_back(line, Held::RecipientLimit);
                 }
+                if t.named >= limit.saturating_add(REFUSED_RECIPIENTS) {
+                    return self.fault(wording::TOO_MANY_RECIPIENTS, out);
+                }
+                t.named += 1;
                 t.open_rcpts += 1;
                 let ticket = self.replies.open_for(Kind::Rcpt);
                 out.asks.push((ticket, Ask::Rcpt(rcpt)));
             }
+            // What a client sent along with a MAIL that is refused is no fault of its own.
+            Some(t) if t.mail == MailState::Refused => self.say(wording::MAIL_FIRST, out),
             _ => self.fault(wording::MAIL_FIRST, out),
         }
     }
@@ -551,8 +585,7 @@ impl Inner {
         self.stage = Stage::Commands;
         let Some(transaction) = &self.transaction else { return self.fault(wording::MAIL_FIRST, out) };
         if transaction.mail == MailState::Refused {
-            self.transaction = None;
-            return self.fault(wording::MAIL_FIRST, out);
+            return self.say(wording::MAIL_FIRST, out);
         }
         if transaction.accepted == 0 {
             // The transaction stays, as RFC 5321 §3.3 has it: the client may name others.
@@ -591,21 +624,16 @@ impl Inner {
         let mut refusal = None;
         let limit = self.config.limits.message;
         let mut content = match &mut self.transaction {
-            // Unlike DATA, BDAT cannot wait for its answer: the octets come anyway.
-            Some(t) if t.mail != MailState::Refused && t.accepted + t.open_rcpts > 0 => {
-                match std::mem::replace(&mut t.chunks, Chunks::Failed) {
-                    Chunks::None => Box::new(Content::chunked(limit)),
-                    Chunks::Some(content) => content,
-                    Chunks::Failed => {
-                        refusal = Some(wording::BDAT_AFTER_FAULT);
-                        Box::new(Content::chunked(0))
-                    }
+            // Unlike DATA, BDAT cannot wait for its answer: the octets come anyway. Without recipients none is kept.
+            Some(t) => match std::mem::replace(&mut t.chunks, Chunks::Failed) {
+                Chunks::None if t.mail == MailState::Refused || t.accepted + t.open_rcpts == 0 => Box::new(Content::chunked(0)),
+                Chunks::None => Box::new(Content::chunked(limit)),
+                Chunks::Some(content) => content,
+                Chunks::Failed => {
+                    refusal = Some(wording::BDAT_AFTER_FAULT);
+                    Box::new(Content::chunked(0))
                 }
-            }
-            Some(t) => {
-                refusal = Some(if t.mail == MailState::Refused { wording::MAIL_FIRST } else { wording::NO_VALID_RECIPIENTS });
-                Box::new(Content::chunked(0))
-            }
+            },
             None => {
                 refusal = Some(wording::MAIL_FIRST);
                 Box::new(Content::chunked(0))
@@ -624,38 +652,40 @@ impl Inner {
     fn chunk_ended(&mut self, out: &mut Outputs) {
         let Stage::Chunk { content, last, refusal } = std::mem::replace(&mut self.stage, Stage::Commands) else { return };
         if let Some(refusal) = refusal {
-            return self.fault(refusal, out);
-        }
-        if !last {
-            if let Some(t) = &mut self.transaction {
-                t.chunks = Chunks::Some(content);
-            }
-            return self.say(wording::OK, out);
+            return self.refuse_chunk(refusal, out);
         }
         if let Some(t) = &mut self.transaction {
             t.chunks = Chunks::Some(content);
         }
-        self.stage = Stage::Held(Held::Data);
-        self.end_chunks(out);
+        self.stage = Stage::Held(Held::Chunk { last });
+        self.end_chunk(last, out);
     }
 
-    /// After the last chunk, once every MAIL and RCPT is answered.
-    fn end_chunks(&mut self, out: &mut Outputs) {
+    /// A chunk of a transaction that was refused is no fault of the client's, which may have sent it along.
+    fn refuse_chunk(&mut self, refusal: Reply, out: &mut Outputs) {
+        if self.transaction.is_some() { self.say(refusal, out) } else { self.fault(refusal, out) }
+    }
+
+    /// After a chunk, once every MAIL and RCPT is answered.
+    fn end_chunk(&mut self, last: bool, out: &mut Outputs) {
         if !self.replies.is_empty() {
             return;
         }
         self.stage = Stage::Commands;
         let Some(t) = &mut self.transaction else { return self.fault(wording::MAIL_FIRST, out) };
-        let Chunks::Some(content) = std::mem::replace(&mut t.chunks, Chunks::Failed) else {
-            return self.fault(wording::BDAT_AFTER_FAULT, out);
-        };
+        let chunks = std::mem::replace(&mut t.chunks, Chunks::None);
         if t.mail == MailState::Refused {
-            self.transaction = None;
-            return self.fault(wording::MAIL_FIRST, out);
+            return self.say(wording::MAIL_FIRST, out);
         }
         if t.accepted == 0 {
             return self.say(wording::NO_VALID_RECIPIENTS, out);
         }
+        if !last {
+            t.chunks = chunks;
+            return self.say(wording::OK, out);
+        }
+        t.chunks = Chunks::Failed;
+        let Chunks::Some(content) = chunks else { return self.say(wording::BDAT_AFTER_FAULT, out) };
         self.message(*content, out);
     }
 
@@ -685,7 +715,7 @@ impl Inner {
             _ if !self.config.auth => wording::AUTH_NOT_OFFERED,
             _ if !self.tls && self.config.starttls != Starttls::No => wording::AUTH_NEEDS_TLS,
             _ if self.logged_in => wording::AUTH_ALREADY,
-            _ if self.transaction.is_some() => wording::AUTH_IN_TRANSACTION,
+            _ if self.transaction.as_ref().is_some_and(|t| t.mail != MailState::Refused) => wording::AUTH_IN_TRANSACTION,
             (Some(greeted), _) if greeted.offer.auth.is_empty() => wording::AUTH_NOT_OFFERED,
             (Some(greeted), Some(mechanism)) if greeted.offer.auth.has(mechanism) => {
                 return match mechanism {
@@ -699,7 +729,7 @@ impl Inner {
                     _ => {
                         let ticket = self.replies.open_for(Kind::Auth);
                         self.stage = Stage::Held(Held::Auth);
-                        out.asks.push((ticket, Ask::AuthBegin { mechanism, initial: initial.map(Into::into) }));
+                        out.asks.push((ticket, Ask::AuthBegin { mechanism, initial: initial.map(|text| Secret(text.to_string().into())) }));
                     }
                 };
             }
@@ -714,7 +744,12 @@ impl Inner {
     }
 
     fn auth_line(&mut self, exchange: Exchange, line: &[u8], out: &mut Outputs) {
-        let Ok(text) = std::str::from_utf8(line) else { return self.fault(wording::AUTH_MALFORMED, out) };
+        let text = match (std::str::from_utf8(line), &exchange) {
+            (Ok(text), _) => text,
+            (Err(_), Exchange::Own(_)) => return self.fault(wording::AUTH_MALFORMED, out),
+            // The upstream waits for a response: were it not called off, the next command would be taken for it.
+            (Err(_), Exchange::Relayed) => "*",
+        };
         match exchange {
             // RFC 4954 §4: a lone `*` cancels.
             Exchange::Own(_) if text == "*" => self.fault(wording::AUTH_CANCELLED, out),
@@ -752,13 +787,6 @@ impl Inner {
                     t.mail = if reply.is_success() { MailState::Accepted } else { MailState::Refused };
                 }
                 self.replies.answer(ticket, reply, out);
-                // A refused MAIL leaves no transaction, once what came with it is answered.
-                if self.replies.is_empty()
-                    && self.transaction.as_ref().is_some_and(|t| t.mail == MailState::Refused)
-                    && !matches!(self.stage, Stage::Held(_))
-                {
-                    self.transaction = None;
-                }
             }
             (Kind::Rcpt, Answer::Reply(reply)) => {
                 if let Some(t) = &mut self.transaction {
@@ -785,10 +813,9 @@ impl Inner {
 
     fn after_answer(&mut self, out: &mut Outputs) {
         match self.stage {
-            Stage::Held(Held::Data) => match &self.transaction {
-                Some(Transaction { chunks: Chunks::Some(_), .. }) => self.end_chunks(out),
-                _ => self.begin_data(out),
-            },
+            Stage::Held(Held::Data) => self.begin_data(out),
+            Stage::Held(Held::Chunk { last }) => self.end_chunk(last, out),
+            Stage::Held(Held::Group) if self.replies.is_empty() => self.stage = Stage::Commands,
             Stage::Held(Held::RecipientLimit) => {
                 let full = self
                     .transaction
@@ -842,7 +869,7 @@ impl Inner {
     }
 
     fn reset(&mut self, out: &mut Outputs) {
-        if self.transaction.take().is_some() {
+        if self.transaction.take().is_some_and(|t| t.mail != MailState::Refused) {
             out.asks.push((Ticket(u32::MAX), Ask::Reset));
         }
     }
@@ -993,3 +1020,6 @@ impl Replies {
         self.said_421
     }
 }
+
+#[cfg(test)]
+mod tests;

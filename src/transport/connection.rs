@@ -18,11 +18,16 @@ use crate::smtp::{Extensions, Reply, data, wording};
 
 /// RFC 5321 §4.5.3.2, client side, with the gateway's own bound on a dial: a client waits behind it.
 pub const DIAL: Duration = Duration::from_secs(30);
+/// A whole dial, greeting and EHLO included, where a client waits for it.
+pub const DIAL_WHOLE: Duration = Duration::from_secs(60);
 pub const GREETING: Duration = Duration::from_secs(300);
 pub const COMMAND: Duration = Duration::from_secs(300);
 pub const DATA_INITIATION: Duration = Duration::from_secs(120);
 pub const DATA_BLOCK: Duration = Duration::from_secs(180);
 pub const DATA_TERMINATION: Duration = Duration::from_secs(600);
+
+/// How long octets that came early under TLS have to turn out to be words.
+const TICKET: Duration = Duration::from_millis(50);
 
 /// Pieces of stuffed content in one write: a message of dots must not become a list of its own size.
 const PIECES: usize = 512;
@@ -230,13 +235,19 @@ impl Connection {
         self.session.asked(asked);
         self.timer.set(DATA_BLOCK);
         self.stream.write(wire.as_bytes(), &mut self.timer).await.map_err(lost)?;
-        Ok(self.reply(COMMAND).await?.1)
+        loop {
+            let (answered, reply) = self.reply(COMMAND).await?;
+            if answered == asked {
+                return Ok(reply);
+            }
+        }
     }
 
     /// Writes content, dot-stuffed where it must be, and the end of data; the reply to it is owed.
     pub async fn content(&mut self, slices: &[&[u8]]) -> Result<(), UpstreamError> {
         self.session.asked(Asked::Final);
-        if !slices.iter().any(|slice| data::needs_stuffing(slice)) {
+        // A slice may begin between a CR and its LF.
+        if !slices.iter().any(|slice| data::needs_stuffing(slice) || slice.starts_with(b"\n")) {
             let ends_line = slices.last().is_none_or(|last| last.ends_with(b"\r\n"));
             let end: &[u8] = if ends_line { b".\r\n" } else { b"\r\n.\r\n" };
             let pieces: Vec<&[u8]> = slices.iter().copied().chain([end]).collect();
@@ -251,8 +262,15 @@ impl Connection {
     }
 
     /// Whether the upstream said something before it was asked: then nothing that it says is an answer.
-    pub fn spoke_early(&mut self) -> bool {
-        self.session.check_quiet().is_err() || (matches!(self.stream, Stream::Plain(_)) && self.stream.has_unread())
+    pub async fn spoke_early(&mut self) -> bool {
+        if self.session.check_quiet().is_err() {
+            return true;
+        }
+        if !self.stream.has_unread() {
+            return false;
+        }
+        // Under TLS that may be no more than a ticket, which is not for us to read.
+        matches!(self.stream, Stream::Plain(_)) || !matches!(self.receive(TICKET).await, Err(UpstreamError::Timeout))
     }
 
     /// A 4xx or 5xx that came before it was asked for, if that is what came.

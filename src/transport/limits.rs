@@ -1,13 +1,14 @@
 //! Who may connect how often, how often a password may be wrong, and how much content may be in memory.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::DefaultClock;
+use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
@@ -22,7 +23,9 @@ pub struct Limits {
     per_client: Mutex<HashMap<IpAddr, usize>>,
     max_per_client: usize,
     rate: Keyed<IpAddr>,
-    auth_failures: Keyed<AuthKey>,
+    /// Connections that were counted since the rate's last tidying: each may have made it one entry larger.
+    untidied: AtomicU32,
+    auth_failures: RateLimiter<AuthKey, DashMapStateStore<AuthKey>, DefaultClock, StateInformationMiddleware>,
     blocked: Mutex<HashMap<AuthKey, Instant>>,
     memory: AtomicU64,
     max_memory: u64,
@@ -51,6 +54,8 @@ pub struct Place<'a> {
 
 /// How long failures are remembered. Ten minutes is what the reply says.
 const AUTH_WINDOW: Duration = Duration::from_secs(600);
+/// Connections after which the rate's memory of clients is tidied, though the minute is not over.
+const UNTIDIED: u32 = 50_000;
 /// Blocked keys that are remembered at most: beyond, the oldest go.
 const MAX_BLOCKED: usize = 10_000;
 
@@ -68,7 +73,8 @@ impl Limits {
             per_client: Mutex::default(),
             max_per_client: limits.connections_per_client,
             rate: RateLimiter::keyed(quota(limits.connection_rate, Duration::from_secs(60))),
-            auth_failures: RateLimiter::keyed(quota(limits.auth_failures, AUTH_WINDOW)),
+            untidied: AtomicU32::new(0),
+            auth_failures: RateLimiter::keyed(quota(limits.auth_failures, AUTH_WINDOW)).with_middleware(),
             blocked: Mutex::default(),
             memory: AtomicU64::new(0),
             max_memory: limits.memory,
@@ -83,16 +89,19 @@ impl Limits {
         }
         // From here on the place gives the count back, whatever follows.
         let mut place = Place { limits: self, client: None };
-        let Some(address) = client else { return Ok(place) };
+        let Some(address) = client.map(network) else { return Ok(place) };
+        if self.untidied.fetch_add(1, Ordering::Relaxed) >= UNTIDIED {
+            self.untidied.store(0, Ordering::Relaxed);
+            self.rate.retain_recent();
+        }
         if self.rate.check_key(&address).is_err() {
             return Err(Refusal::Rate);
         }
         let mut counts = lock(&self.per_client);
-        let count = counts.entry(address).or_default();
-        if *count >= self.max_per_client {
+        if counts.get(&address).is_some_and(|count| *count >= self.max_per_client) {
             return Err(Refusal::PerClient);
         }
-        *count += 1;
+        *counts.entry(address).or_default() += 1;
         place.client = Some(address);
         Ok(place)
     }
@@ -111,7 +120,8 @@ impl Limits {
     /// Counts a failed log-in; too many block the key for a while.
     pub fn auth_failed(&self, keys: &[AuthKey]) {
         for key in keys {
-            if self.auth_failures.check_key(key).is_err() {
+            // The failure that uses up the last one blocks already: no more than that many reach the provider.
+            if self.auth_failures.check_key(key).map_or(true, |left| left.remaining_burst_capacity() == 0) {
                 let mut blocked = lock(&self.blocked);
                 let now = Instant::now();
                 if blocked.len() >= MAX_BLOCKED {
@@ -127,10 +137,10 @@ impl Limits {
     /// Forgets what no longer matters; to be called every minute.
     pub fn tidy(&self) {
         self.rate.retain_recent();
+        self.untidied.store(0, Ordering::Relaxed);
         self.auth_failures.retain_recent();
         let now = Instant::now();
         lock(&self.blocked).retain(|_, until| *until > now);
-        lock(&self.per_client).retain(|_, count| *count > 0);
     }
 
     /// Notes that one message's content grew from `before` to `now` octets; false if there is no room.
@@ -155,15 +165,69 @@ impl Limits {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.limits.connections.fetch_sub(1, Ordering::Relaxed);
-        if let Some(address) = self.client
-            && let Some(count) = lock(&self.limits.per_client).get_mut(&address)
-        {
-            *count = count.saturating_sub(1);
+        let Some(address) = self.client else { return };
+        let mut counts = lock(&self.limits.per_client);
+        match counts.get_mut(&address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&address)),
         }
+    }
+}
+
+/// What a client is counted as: one IPv6 customer has a /64 of addresses at the least.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
     }
 }
 
 /// A poisoned lock only means that another thread panicked between two counts: the counts are still counts.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        let mut usual = settings::Limits::default();
+        (usual.connections_per_client, usual.connection_rate, usual.auth_failures) = (2, 1000, 3);
+        Limits::new(&usual)
+    }
+
+    #[test]
+    fn a_block_of_ipv6_addresses_is_one_client() {
+        let limits = limits();
+        let address = |last: u16| Some(IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]));
+        let first = (limits.connect(address(1)), limits.connect(address(2)));
+        assert!(first.0.is_ok() && first.1.is_ok());
+        assert_eq!(limits.connect(address(3)).err(), Some(Refusal::PerClient));
+        assert!(limits.connect(Some(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1]))).is_ok());
+        drop(first);
+        assert!(lock(&limits.per_client).is_empty() && limits.connections() == 0);
+        assert!(limits.connect(address(3)).is_ok());
+    }
+
+    #[test]
+    fn a_spray_of_clients_is_forgotten() {
+        let limits = limits();
+        for n in 0..3 * UNTIDIED {
+            let _ = limits.connect(Some(IpAddr::from(n.to_be_bytes())));
+        }
+        assert!(limits.rate.len() < 2 * UNTIDIED as usize, "{}", limits.rate.len());
+    }
+
+    #[test]
+    fn as_many_failures_as_are_allowed_reach_the_provider() {
+        let limits = limits();
+        let keys = [AuthKey::Account(7)];
+        let mut reached = 0;
+        while limits.auth_allowed(&keys) && reached < 10 {
+            limits.auth_failed(&keys);
+            reached += 1;
+        }
+        assert_eq!(reached, 3);
+    }
 }
