@@ -95,7 +95,7 @@ fn check_says_good_or_tells_every_fault_and_creates_nothing() {
     let bad = gateway.command(&["check"]);
     assert_eq!(bad.status.code(), Some(1));
     let told = String::from_utf8(bad.stdout).expect("UTF-8");
-    for word in ["zz.toml", "subjekt", "notfy", "hide-recipients", "^"] {
+    for word in ["zz.toml", "subjekt", "notfy", "hide-recipients", "╭─["] {
         assert!(told.contains(word), "{word:?} is not in\n{told}");
     }
     assert!(std::fs::read_dir(&data).expect("it is there").next().is_none(), "check created something");

@@ -112,7 +112,8 @@ fn figures_and_health_and_503_while_draining() {
     let figures = eventually("the record is counted", || {
         let (code, figures) = http(metrics, "/metrics").expect("an answer");
         assert_eq!(code, 200);
-        figures.contains("lychgate_records_written_total 2").then_some(figures)
+        let all = ["lychgate_records_written_total 2", "lychgate_notices_queued_total 2", "lychgate_notices_sent_total 2"];
+        all.iter().all(|f| figures.contains(f)).then_some(figures)
     });
     for figure in [
         "lychgate_messages_total{listener=\"in\",role=\"connector\",disposition=\"deliver\"} 1",

@@ -97,7 +97,7 @@ fn never_in_answer_to_automatic_mail_and_never_to_strangers() {
         ("a1", "Auto-Submitted: auto-replied\r\n"),
         ("a2", "Auto-Submitted: auto-generated; x=y\r\n"),
         ("a3", "X-Autoreply: yes\r\n"),
-        ("a4", "Precedence: bulk\r\n"),
+        ("a4", "Precedence: auto_reply\r\n"),
         ("a5", "Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n"),
     ] {
         let content = format!("{field}{}", letter(id, to[0], "apples", "x"));

@@ -10,6 +10,9 @@ use crate::support::sink::Captured;
 use crate::support::wire::{Heard, Wire};
 use crate::support::{loopback, port, unbase64};
 
+/// Instead of saying anything it closes.
+pub const CLOSES: &str = "closes";
+
 #[derive(Default)]
 pub struct Behaviour {
     /// Offers STARTTLS, and wants it before AUTH.
@@ -137,6 +140,7 @@ fn session(mut wire: Wire, behaviour: &Behaviour, heard: &Mutex<Visits>) -> Opti
                 recipients.clear();
                 says("MAIL", "250 2.1.0 ok")
             }
+            "RCPT" if command.contains("<gone@") => b"550 5.1.1 nobody of that name\r\n".to_vec(),
             "RCPT" => {
                 let reply = says("RCPT", "250 2.1.5 ok");
                 if reply[0] == b'2' {
@@ -166,6 +170,10 @@ fn session(mut wire: Wire, behaviour: &Behaviour, heard: &Mutex<Visits>) -> Opti
             }
             _ => b"250 2.0.0 ok\r\n".to_vec(),
         };
+        if reply.starts_with(CLOSES.as_bytes()) {
+            wire.close();
+            return None;
+        }
         wire.send(&reply).ok()?;
     }
 }

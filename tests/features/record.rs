@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::provider::{Behaviour, CLOSES, Provider};
 use super::*;
 
 /// What `trace --json` says, one object a message.
@@ -76,6 +77,54 @@ fn did_mrs_ashby_get_the_agenda() {
 }
 
 #[test]
+fn each_recipient_has_an_outcome_and_each_refusal_its_author() {
+    let provider = Provider::start(Behaviour::default());
+    let vanishing = Provider::start(Behaviour { says: vec![(".", CLOSES.into())], ..Behaviour::default() });
+    let gateway = site("outcomes", provider.address)
+        .listener("vanishing", "connector", "none", "vanishing", "")
+        .upstream("vanishing", vanishing.address, "none", "")
+        .start();
+    let mut client = greeted(&gateway, "in");
+    assert_eq!(client.command(&format!("MAIL FROM:<{CLERK}>")).expect("an answer").code, 250);
+    assert_eq!(client.command(&format!("RCPT TO:<{ASHBY}>")).expect("an answer").code, 250);
+    assert_eq!(client.command("RCPT TO:<gone@outside.test>").expect("an answer").code, 550);
+    assert_eq!(client.command("DATA").expect("an answer").code, 354);
+    client.send(&stuffed(letter("agenda", ASHBY, "Agenda", "x").as_bytes())).expect("it is sent");
+    assert_eq!(client.reply().expect("an answer").code, 250);
+    assert_eq!(traced(&gateway, &["--recipient", ASHBY], 1)[0]["recipient_outcome"], 250);
+    assert_eq!(traced(&gateway, &["--recipient", "gone@outside.test"], 1)[0]["recipient_outcome"], 550);
+
+    // What the gateway itself refuses is no delivery, and what the provider never said is not put into its mouth.
+    let looping =
+        format!("{}{}", "Received: from a by b; Thu, 14 May 2026 10:00:00 +0100\r\n".repeat(120), letter("loop", ASHBY, "x", "x"));
+    assert_eq!(send(&gateway, "in", CLERK, &[ASHBY], &looping).code, 554);
+    let refused = &traced(&gateway, &["--message-id", "loop@wragby.test"], 1)[0];
+    assert_eq!((&refused["disposition"], &refused["outcome"], &refused["upstream_reply"]), (&"reject".into(), &554.into(), &Value::Null));
+    assert_eq!(send(&gateway, "vanishing", CLERK, &[ASHBY], &letter("unsure", ASHBY, "x", "x")).code, 451);
+    let unsure = &traced(&gateway, &["--message-id", "unsure@wragby.test"], 1)[0];
+    assert_eq!((&unsure["disposition"], &unsure["outcome"], &unsure["upstream_reply"]), (&"deliver".into(), &451.into(), &Value::Null));
+    let told =
+        |id: &str| String::from_utf8(gateway.command(&["trace", "--message-id", id, "--purpose", "she asked"]).stdout).expect("UTF-8");
+    assert!(told("loop@wragby.test").contains("refused by the gateway before any rule"), "{}", told("loop@wragby.test"));
+    assert!(told("unsure@wragby.test").contains("perhaps delivered"), "{}", told("unsure@wragby.test"));
+}
+
+#[test]
+fn a_mandatory_record_is_there_after_a_kill() {
+    let sink = Sink::start(&["PIPELINING"]);
+    let mut gateway = site("killed", sink.address).monitored("mandatory = true").start();
+    for n in 0..5 {
+        let id = format!("kill-{n}");
+        assert_eq!(send(&gateway, "in", CLERK, &[ASHBY], &letter(&id, ASHBY, "Hedge", "Text")).code, 250);
+        gateway.kill();
+        let found = trace(&gateway, &["--message-id", &format!("{id}@wragby.test")]);
+        assert_eq!(found.len(), 1, "{id} was delivered and is not in the record");
+        gateway.restart();
+    }
+    assert_eq!(sink.take().len(), 5);
+}
+
+#[test]
 fn nothing_can_be_read_in_the_files() {
     let (_sink, mut gateway) = council("unreadable");
     meeting(&gateway);
@@ -92,7 +141,6 @@ fn nothing_can_be_read_in_the_files() {
         "Agenda",
         "Grievance",
         "LG-",
-        "hide-recipients",
         "kept",
         "resident asked",
     ];
