@@ -66,6 +66,22 @@ fn case_1_seventeen_residents_in_to_are_hidden() {
 }
 
 #[test]
+fn the_senders_override_in_the_subject_shows_the_recipients_and_is_cut() {
+    let (sink, gateway) = council("override");
+    let to = ["a@gmail.com", "b@sky.com", "c@aol.com"];
+    let content = letter("override", &to.join(",  "), "Re: [show-recipients: they asked to] Fete committee", "Text");
+    assert_eq!(send(&gateway, "in", CLERK, &to, &content).code, 250);
+    let (before, notice) = until_notice(&sink, CLERK);
+    untouched(&before[0], &content.replace("[show-recipients: they asked to] ", ""));
+    assert!(text(&notice).contains("overrode"), "{}", text(&notice));
+    // Without a reason it is no override.
+    let content = content.replace(": they asked to", ":").replace("<override@", "<no-reason@");
+    assert_eq!(send(&gateway, "in", CLERK, &to, &content).code, 250);
+    let hidden = eventually("the second", || sink.take().into_iter().find(|c| !is_notice(c)));
+    assert!(!text(&hidden).contains("gmail"), "{}", text(&hidden));
+}
+
+#[test]
 fn case_2_nine_councillors_and_four_county_officers_byte_for_byte() {
     let (sink, gateway) = council("case-2");
     let councillors: Vec<String> = (1..=9).map(|n| format!("cllr{n}@wragby.test")).collect();

@@ -110,6 +110,22 @@ fn each_recipient_has_an_outcome_and_each_refusal_its_author() {
 }
 
 #[test]
+fn mail_marked_personal_is_only_counted_and_subjects_are_kept_only_if_the_council_says_so() {
+    for subjects in [false, true] {
+        let sink = Sink::start(&["PIPELINING"]);
+        let mut gateway = site("personal", sink.address).monitored(&format!("subject = {subjects}")).start();
+        let personal = format!("Sensitivity: Personal\r\n{}", letter("personal", ASHBY, "My operation", "x"));
+        assert_eq!(send(&gateway, "in", CLERK, &[ASHBY], &personal).code, 250);
+        assert_eq!(send(&gateway, "in", CLERK, &[ASHBY], &letter("plain", ASHBY, "=?utf-8?q?F=C3=AAte?=", "x")).code, 250);
+        assert_eq!(traced(&gateway, &["--recipient", ASHBY], 1)[0]["subject"], if subjects { "F\u{ea}te".into() } else { Value::Null });
+        gateway.signal("TERM");
+        assert!(gateway.wait(PATIENCE).expect("it ends").success());
+        assert_eq!(trace(&gateway, &["--sender", CLERK]).len(), 1, "personal mail is counted only");
+        files_are_silent(&gateway.scratch.path().join("data"), &["F\u{ea}te", "operation", "ashby"]);
+    }
+}
+
+#[test]
 fn a_mandatory_record_is_there_after_a_kill() {
     let sink = Sink::start(&["PIPELINING"]);
     let mut gateway = site("killed", sink.address).monitored("mandatory = true").start();
