@@ -66,6 +66,49 @@ fn case_1_seventeen_residents_in_to_are_hidden() {
 }
 
 #[test]
+fn a_large_message_is_rewritten_in_the_same_way() {
+    let (sink, gateway) = council("large");
+    let all = residents();
+    let body = "..dots, and a line of some length that is repeated until it is large\r\n".repeat(30_000);
+    let content = letter("large", &all.join(", "), "Plans", &body);
+    assert_eq!(send(&gateway, "in", CLERK, &refs(&all), &content).code, 250);
+    let (before, _) = until_notice(&sink, CLERK);
+    let head = head(&before[0]);
+    assert!(!head.contains("resident") && head.contains("undisclosed-recipients:;"), "{head}");
+    assert!(before[0].content.ends_with(format!("\r\n\r\n{body}\r\n").as_bytes()), "body bytes identical");
+}
+
+#[test]
+fn rules_are_rolled_out_from_observe_over_warn_to_enforce() {
+    let secret = letter("secret", "jo@outside.test", "[CONFIDENTIAL] Tender", "Prices");
+    let all = residents();
+    let agenda = letter("agenda", &all.join(", "), "Agenda", "Text");
+    for (mode, notices) in [("off", 0), ("observe", 0), ("warn", 2), ("enforce", 2)] {
+        let sink = Sink::start(&["PIPELINING"]);
+        let gateway = site(mode, sink.address).mode(mode).start();
+        let enforced = mode == "enforce";
+        assert_eq!(send(&gateway, "in", CLERK, &["jo@outside.test"], &secret).code, if enforced { 550 } else { 250 }, "{mode}");
+        assert_eq!(send(&gateway, "in", CLERK, &refs(&all), &agenda).code, 250, "{mode}");
+        let mut arrived = Vec::new();
+        eventually(&format!("{mode}: all that was to come"), || {
+            arrived.extend(sink.take());
+            (arrived.len() >= if enforced { 1 } else { 2 } + notices).then_some(())
+        });
+        let (told, delivered): (Vec<_>, Vec<_>) = arrived.iter().partition(|c| is_notice(c));
+        assert_eq!(told.len(), notices, "{mode}: {}", told.iter().map(|c| text(c)).collect::<String>());
+        if enforced {
+            assert!(!head(delivered[0]).contains("resident"));
+        } else {
+            untouched(delivered[0], &secret);
+            untouched(delivered[1], &agenda);
+        }
+        if mode == "warn" {
+            assert!(told.iter().all(|c| !text(c).contains("was not sent. Nobody")), "{}", told.iter().map(|c| text(c)).collect::<String>());
+        }
+    }
+}
+
+#[test]
 fn the_senders_override_in_the_subject_shows_the_recipients_and_is_cut() {
     let (sink, gateway) = council("override");
     let to = ["a@gmail.com", "b@sky.com", "c@aol.com"];

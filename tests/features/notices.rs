@@ -86,6 +86,18 @@ fn without_a_credential_notices_wait_and_check_says_so() {
 }
 
 #[test]
+fn once_also_where_the_message_has_no_message_id() {
+    let (sink, gateway) = council("nameless");
+    let content =
+        letter("nameless", "jo@outside.test", "[CONFIDENTIAL] Minutes", "x").replace("Message-ID: <nameless@wragby.test>\r\n", "");
+    for _ in 0..3 {
+        assert_eq!(send(&gateway, "in", CLERK, &["jo@outside.test"], &content).code, 550);
+    }
+    let arrived = all_until_marker(&gateway, &sink, "in");
+    assert_eq!(arrived.len(), 1, "one notice");
+}
+
+#[test]
 fn never_in_answer_to_automatic_mail_and_never_to_strangers() {
     let sink = Sink::start(&["PIPELINING"]);
     let gateway = site("automatic", sink.address)

@@ -110,6 +110,31 @@ fn each_recipient_has_an_outcome_and_each_refusal_its_author() {
 }
 
 #[test]
+fn a_store_without_its_key_or_that_is_none_is_not_started_on() {
+    let (_sink, mut gateway) = council("keyless");
+    gateway.signal("TERM");
+    assert!(gateway.wait(PATIENCE).expect("it ends").success());
+    let (data, config) = (gateway.scratch.path().join("data"), gateway.scratch.path().join("lychgate.toml"));
+    let serve = |what: &str, word: &str| {
+        let mut command = Command::new("timeout");
+        let output = command.args(["20", &crate::support::gateway::binary(), "serve", "--config"]).arg(&config).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{what}: {told}");
+        assert!(told.contains(word) && !told.contains("panicked"), "{what}: {told}");
+    };
+    let key = std::fs::read(data.join("site.key")).expect("there is a key");
+    std::fs::remove_file(data.join("site.key")).expect("it goes");
+    serve("the key is gone", "site.key");
+    assert!(!data.join("site.key").exists(), "a new key opens nothing");
+    gateway.scratch.file("data/site.key", "short");
+    serve("another key", "site.key");
+    gateway.scratch.file("data/site.key", key);
+    gateway.scratch.file("data/lychgate.db", "this is no database, however long one reads it".repeat(200));
+    let _ = std::fs::remove_file(data.join("lychgate.db-wal"));
+    serve("no database", "lychgate.db");
+}
+
+#[test]
 fn mail_marked_personal_is_only_counted_and_subjects_are_kept_only_if_the_council_says_so() {
     for subjects in [false, true] {
         let sink = Sink::start(&["PIPELINING"]);

@@ -18,6 +18,7 @@ pub struct Site {
     upstreams: String,
     limits: BTreeMap<String, String>,
     rules: String,
+    mode: String,
     binds: Vec<Bind>,
     one_worker: bool,
     monitoring: String,
@@ -38,6 +39,7 @@ impl Site {
             upstreams: String::new(),
             limits: limits.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             rules: String::new(),
+            mode: "enforce".into(),
             binds: Vec::new(),
             one_worker: false,
             monitoring: "[monitoring]\npurposes = [\"effective-operation\"]\nnotice-version = \"2026-05\"\nnotice-date = 2026-05-14\nimpact-assessment = \"Minute 2026/41\"\n".into(),
@@ -58,6 +60,12 @@ impl Site {
             let text = text.replace("entries = []  ", &format!("entries = [{partners}]  "));
             self.files.push((format!("rules/{}", path.file_name().expect("it has a name").display()), text.into_bytes()));
         }
+        self
+    }
+
+    /// The ceiling for every rule.
+    pub fn mode(mut self, mode: &str) -> Site {
+        self.mode = mode.into();
         self
     }
 
@@ -150,9 +158,9 @@ impl Site {
         let limits = self.limits.iter().map(|(k, v)| format!("{k} = {v}\n")).collect::<String>();
         format!(
             "[council]\nname = \"Wragby Parish Council\"\ndomains = [\"{DOMAIN}\"]\nclerk = \"{CLERK}\"\nchair = \"chair@{DOMAIN}\"\nhostname = \"{GATEWAY}\"\n\n\
-             [rules]\npaths = {rules}\n\n{}{}[tls]\ncertificate-file = \"tls/gateway.pem\"\nkey-file = \"tls/gateway.key\"\n\n\
+             [rules]\npaths = {rules}\nmode = \"{}\"\n\n{}{}[tls]\ncertificate-file = \"tls/gateway.pem\"\nkey-file = \"tls/gateway.key\"\n\n\
              {}\n[records]\ndatabase = \"sqlite:data/lychgate.db\"\nkey-file = \"data/site.key\"\n\n{}[limits]\n{limits}\n{}",
-            self.listeners, self.upstreams, self.monitoring, self.retention, self.more
+            self.mode, self.listeners, self.upstreams, self.monitoring, self.retention, self.more
         )
     }
 
