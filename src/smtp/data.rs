@@ -146,6 +146,8 @@ impl Content {
     /// Linear in the input: whole stretches are copied up to the next line that begins with a dot.
     fn feed_dotted(&mut self, input: &[u8], mut place: Place) -> Fed {
         let mut i = 0;
+        // Where lines begin with dots, looking far ahead would be done over again for each of them.
+        let mut reach = STRETCH;
         while i < input.len() {
             let octet = input[i];
             place = match (place, octet) {
@@ -173,10 +175,16 @@ impl Content {
                 }
                 (Place::Text | Place::Cr | Place::LineStart | Place::Dot, _) => {
                     let rest = &input[i..];
-                    let stretch = &rest[..rest.len().min(STRETCH)];
+                    let stretch = &rest[..rest.len().min(reach)];
                     let (taken, next) = match self.keep(stretch) {
-                        Dots::Some => self.keep_until_dot(stretch),
-                        Dots::None => (stretch.len(), place_after(stretch)),
+                        Dots::Some => {
+                            reach = NEAR;
+                            self.keep_until_dot(stretch)
+                        }
+                        Dots::None => {
+                            reach = (2 * reach).min(STRETCH);
+                            (stretch.len(), place_after(stretch))
+                        }
                     };
                     i += taken;
                     next
@@ -260,6 +268,8 @@ const ALL_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// Octets that are looked at and kept in one go: small enough to be in the cache still when they are copied.
 const STRETCH: usize = 16 * 1024;
+/// As few as that where a line has just begun with a dot; twice as many each time that none does.
+const NEAR: usize = 64;
 
 /// Whether a line may begin with a dot.
 #[derive(Clone, Copy, PartialEq, Eq)]
