@@ -24,7 +24,10 @@ fn sigterm_lets_a_message_finish_and_says_421_to_the_rest() {
     gateway.signal("TERM");
     let farewell = idle.reply().expect("a farewell");
     assert_eq!(farewell.code, 421, "{farewell:?}");
-    assert!(Client::connect(address).is_err(), "a new client was taken while draining");
+    // The port closes a moment later: who comes in between hears the same.
+    if let Ok(mut late) = Client::connect(address) {
+        assert_eq!(late.reply().expect("a farewell").code, 421, "a new client was taken while draining");
+    }
 
     sending.send(b"second half\r\n.\r\n").expect("it is sent");
     let kept = sending.reply().expect("the upstream's answer");
