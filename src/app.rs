@@ -179,7 +179,7 @@ impl Running {
 /// Once a second: figures that others keep. Once a minute: forgets what no longer matters.
 async fn tidy(shared: Arc<Shared>) {
     let mut seconds = 0u64;
-    let (mut written, mut lost) = (0, 0);
+    let (mut before, mut told) = (records::Counters::default(), outbox::Counters::default());
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         seconds += 1;
@@ -188,13 +188,21 @@ async fn tidy(shared: Arc<Shared>) {
         }
         let metrics = &shared.metrics;
         let records = shared.recorder.counters();
-        metrics.records_written.inc_by(records.written - written);
-        metrics.records_dropped.inc_by(records.lost - lost);
-        (written, lost) = (records.written, records.lost);
+        metrics.records_written.inc_by(records.written - before.written);
+        metrics.records_dropped.inc_by(records.lost - before.lost);
+        metrics.records_failed.inc_by(records.failures - before.failures);
+        metrics.records_purged.inc_by(records.purged - before.purged);
+        before = records;
         metrics.records_queued.set(i64::try_from(records.waiting).unwrap_or(i64::MAX));
         metrics.memory.set(i64::try_from(shared.limits.memory()).unwrap_or(i64::MAX));
         if let Some(outbox) = &shared.outbox {
-            metrics.notices_waiting.set(i64::try_from(outbox.counters().waiting).unwrap_or(i64::MAX));
+            let now = outbox.counters();
+            metrics.notices_waiting.set(i64::try_from(now.waiting).unwrap_or(i64::MAX));
+            metrics.notices_queued.inc_by(now.queued - told.queued);
+            metrics.notices_sent.inc_by(now.delivered - told.delivered);
+            let failed = |c: &outbox::Counters| c.refused + c.expired + c.dropped;
+            metrics.notices_failed.inc_by(failed(&now) - failed(&told));
+            told = now;
         }
     }
 }

@@ -41,6 +41,8 @@ fn init_at(usual: &str, log: Log) {
         Some(Err(fault)) => (EnvFilter::new(usual), Some(fault)),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // What cannot be logged, on a full disk, is not worth a panic: telling of it would go to standard error too.
+    let builder = builder.log_internal_errors(false);
     let started = match log {
         Log::Text => builder.try_init(),
         Log::Json => builder.json().flatten_event(true).try_init(),

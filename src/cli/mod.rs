@@ -89,17 +89,17 @@ fn serve(given: Option<&Path>) -> ExitCode {
     let mut diagnostics = Diagnostics::new();
     let settings = config::load(&path, &mut diagnostics);
     if !diagnostics.is_empty() {
-        eprint!("{diagnostics}");
+        complain(&diagnostics.to_string());
     }
     let Some(settings) = settings else {
-        eprintln!("lychgate: not started: {}", check::tally(&diagnostics));
+        complain(&format!("lychgate: not started: {}\n", check::tally(&diagnostics)));
         return ExitCode::FAILURE;
     };
     crate::observe::init(settings.log);
     match crate::app::serve(path, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lychgate: {error:#}");
+            complain(&format!("lychgate: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -110,10 +110,15 @@ fn load(given: Option<&Path>) -> Option<Settings> {
     let mut diagnostics = Diagnostics::new();
     let settings = config::load(&config::find(given), &mut diagnostics);
     if settings.is_none() {
-        eprint!("{diagnostics}");
-        eprintln!("lychgate: {}", check::tally(&diagnostics));
+        complain(&format!("{diagnostics}lychgate: {}\n", check::tally(&diagnostics)));
     }
     settings
+}
+
+/// Prints to standard error. A log on a full disk is no reason to end, as `eprint!` would.
+fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints to standard output; whoever closed it does not want to read.

@@ -207,6 +207,7 @@ fn print_hit(hit: &Hit, args: &Args, zone: &TimeZone, out: &mut impl Write) -> s
     }
     match &row.upstream_reply {
         Some(reply) => writeln!(out, "  Provider:  {}", reply.replace(['\r', '\n'], " "))?,
+        None if row.outcome_code.is_some() && row.disposition == "deliver" => writeln!(out, "  Provider:  gave no answer that counts")?,
         None if row.outcome_code.is_some() => writeln!(out, "  Provider:  was not asked")?,
         None => {}
     }
@@ -217,10 +218,14 @@ fn print_hit(hit: &Hit, args: &Args, zone: &TimeZone, out: &mut impl Write) -> s
 fn outcome(hit: &Hit) -> String {
     let row = &hit.row;
     match (row.disposition.as_str(), row.outcome_code) {
+        ("reject", _) if row.rules.is_empty() => "refused by the gateway before any rule was asked; nobody received it".into(),
         ("reject", _) => "refused by the council's policy; nobody received it".into(),
         ("defer", _) => "put off by the council's policy; the sender's program was asked to try again".into(),
         ("hold", _) => "held by the council's policy".into(),
         (_, Some(code)) if code / 100 == 2 => "delivered to the provider".into(),
+        (_, Some(code)) if row.upstream_reply.is_none() => {
+            format!("not confirmed by the provider, so perhaps delivered ({code}); the sender's program was asked to try again")
+        }
         (_, Some(code)) if code / 100 == 5 => format!("refused by the provider ({code})"),
         (_, Some(code)) => format!("not taken by the provider for now ({code}); the sender's program was asked to try again"),
         (_, None) => "not known: the message was let through, and the answer was never recorded".into(),

@@ -17,7 +17,7 @@ use crate::policy::reply::reply as reply_to;
 use crate::policy::{self, Case, Disposition, Envelope, Facts, RecordLevel, Verdict};
 use crate::records::{Entry, Outcome, StoreError, Ticket};
 use crate::smtp::client::Asked;
-use crate::smtp::{Answer, ClientSession, Committed, Final, Reply, server, wording};
+use crate::smtp::{Answer, ClientSession, Final, Reply, server, wording};
 use crate::transport::UpstreamError;
 use crate::transport::connection::{DATA_INITIATION, DATA_TERMINATION};
 
@@ -85,17 +85,25 @@ impl Session {
             }
         };
         let dot = Instant::now();
+        let mut heard = true;
         let outcome = match self.relay(&judged.message, &plan).await {
             Ok(Final::Committed(committed)) => Ok(committed),
             Ok(Final::Refused(reply)) => {
                 shared.metrics.listener(self.listener).upstream_refused.inc();
                 Err(reply)
             }
-            Err(reply) => Err(reply),
+            Err(reply) => {
+                heard = false;
+                Err(reply)
+            }
         };
         // 6 record
-        let reply = outcome.as_ref().map_or_else(|reply| reply, Committed::reply);
-        let end = Outcome::relayed(reply);
+        let end = match &outcome {
+            Ok(committed) => Outcome::relayed(committed.reply()),
+            Err(reply) if heard => Outcome::relayed(reply),
+            // The words are the gateway's: the provider's are not to be made up.
+            Err(reply) => Outcome::own(reply.code()),
+        };
         if let Ok(committed) = &outcome {
             // Of a hidden log-in nobody can say that it is the same when it comes again.
             if dot.elapsed() > LATE && self.login != policy::Login::Hidden {
@@ -391,7 +399,8 @@ impl Context {
 /// The verdict on what was refused before any rule was asked.
 fn plain(facts: &Facts<'_>) -> Verdict {
     Verdict {
-        disposition: Disposition::Deliver,
+        // The words are the refusal's; the record and the figures must not count it as delivered.
+        disposition: Disposition::Reject { text: String::new() },
         decided_by: None,
         matches: Vec::new(),
         plan: EditPlan::new(),

@@ -149,6 +149,8 @@ impl Content {
     /// Linear in the input: whole stretches are copied up to the next line that begins with a dot.
     fn feed_dotted(&mut self, input: &[u8], mut place: Place) -> Fed {
         let mut i = 0;
+        // Where lines begin with dots, looking far ahead would be done over again for each of them.
+        let mut reach = STRETCH;
         while i < input.len() {
             let octet = input[i];
             place = match (place, octet) {
@@ -176,7 +178,9 @@ impl Content {
                 }
                 (Place::Text | Place::Cr | Place::LineStart | Place::Dot, _) => {
                     let rest = &input[i..];
-                    let (taken, next) = self.keep_lines(&rest[..rest.len().min(STRETCH)]);
+                    let stretch = &rest[..rest.len().min(reach)];
+                    let (taken, next) = self.keep_lines(stretch);
+                    reach = if taken < stretch.len() { NEAR } else { (2 * reach).min(STRETCH) };
                     i += taken;
                     next
                 }
@@ -257,6 +261,8 @@ const ALL_AT_ONCE: usize = 4 * 1024 * 1024;
 /// Octets that are looked at and kept in one go: they are in the nearest cache still when they are copied, and the last of them, with
 /// the end of data, is the only one that is looked at twice.
 const STRETCH: usize = 2048;
+/// As few as that where a line has just begun with a dot; twice as many each time that none does.
+const NEAR: usize = 64;
 
 /// Whether a line may begin with a dot.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,8 +18,15 @@ pub struct Site {
     upstreams: String,
     limits: BTreeMap<String, String>,
     rules: String,
+    mode: String,
     binds: Vec<Bind>,
     one_worker: bool,
+    monitoring: String,
+    retention: String,
+    more: String,
+    files: Vec<(String, Vec<u8>)>,
+    environment: Vec<(String, String)>,
+    shell: Option<String>,
 }
 
 impl Site {
@@ -32,9 +39,76 @@ impl Site {
             upstreams: String::new(),
             limits: limits.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             rules: String::new(),
+            mode: "enforce".into(),
             binds: Vec::new(),
             one_worker: false,
+            monitoring: "[monitoring]\npurposes = [\"effective-operation\"]\nnotice-version = \"2026-05\"\nnotice-date = 2026-05-14\nimpact-assessment = \"Minute 2026/41\"\n".into(),
+            retention: String::new(),
+            more: String::new(),
+            files: Vec::new(),
+            environment: Vec::new(),
+            shell: None,
         }
+    }
+
+    /// The rules as they are shipped for this council, with these partners.
+    pub fn wragby(mut self, partners: &str) -> Site {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/wragby");
+        for entry in std::fs::read_dir(folder).expect("the shipped rules are there") {
+            let path = entry.expect("a folder can be read").path();
+            let text = std::fs::read_to_string(&path).expect("a rule file can be read");
+            let text = text.replace("entries = []  ", &format!("entries = [{partners}]  "));
+            self.files.push((format!("rules/{}", path.file_name().expect("it has a name").display()), text.into_bytes()));
+        }
+        self
+    }
+
+    /// The ceiling for every rule.
+    pub fn mode(mut self, mode: &str) -> Site {
+        self.mode = mode.into();
+        self
+    }
+
+    /// Further keys of `[monitoring]`.
+    pub fn monitored(mut self, keys: &str) -> Site {
+        self.monitoring += keys;
+        self.monitoring.push('\n');
+        self
+    }
+
+    pub fn unmonitored(mut self) -> Site {
+        self.monitoring.clear();
+        self
+    }
+
+    /// The keys of `[records.retention]`.
+    pub fn retention(mut self, keys: &str) -> Site {
+        self.retention = format!("[records.retention]\n{keys}\n");
+        self
+    }
+
+    /// Further tables of the site file.
+    pub fn table(mut self, toml: &str) -> Site {
+        self.more += toml;
+        self.more.push('\n');
+        self
+    }
+
+    /// A file beside the site file, readable by its owner alone.
+    pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Site {
+        self.files.push((name.into(), content.into()));
+        self
+    }
+
+    pub fn environment(mut self, name: &str, value: &str) -> Site {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the gateway by a shell, which says this first and then `exec "$0" "$@"` with this behind it.
+    pub fn shell(mut self, first: &str, behind: &str) -> Site {
+        self.shell = Some(format!("{first}\nexec \"$0\" \"$@\" {behind}"));
+        self
     }
 
     /// Each processor has a worker with kept connections of its own: on one processor a test knows which is used.
@@ -80,14 +154,13 @@ impl Site {
     }
 
     fn toml(&self) -> String {
-        let rules = if self.rules.is_empty() { "[]" } else { "[\"rules\"]" };
+        let rules = if self.rules.is_empty() && !self.files.iter().any(|(n, _)| n.starts_with("rules/")) { "[]" } else { "[\"rules\"]" };
         let limits = self.limits.iter().map(|(k, v)| format!("{k} = {v}\n")).collect::<String>();
         format!(
             "[council]\nname = \"Wragby Parish Council\"\ndomains = [\"{DOMAIN}\"]\nclerk = \"{CLERK}\"\nchair = \"chair@{DOMAIN}\"\nhostname = \"{GATEWAY}\"\n\n\
-             [rules]\npaths = {rules}\n\n{}{}[tls]\ncertificate-file = \"tls/gateway.pem\"\nkey-file = \"tls/gateway.key\"\n\n\
-             [monitoring]\npurposes = [\"effective-operation\"]\nnotice-version = \"2026-05\"\nnotice-date = 2026-05-14\nimpact-assessment = \"Minute 2026/41\"\n\n\
-             [records]\ndatabase = \"sqlite:data/lychgate.db\"\nkey-file = \"data/site.key\"\n\n[limits]\n{limits}\n",
-            self.listeners, self.upstreams
+             [rules]\npaths = {rules}\nmode = \"{}\"\n\n{}{}[tls]\ncertificate-file = \"tls/gateway.pem\"\nkey-file = \"tls/gateway.key\"\n\n\
+             {}\n[records]\ndatabase = \"sqlite:data/lychgate.db\"\nkey-file = \"data/site.key\"\n\n{}[limits]\n{limits}\n{}",
+            self.mode, self.listeners, self.upstreams, self.monitoring, self.retention, self.more
         )
     }
 
@@ -102,10 +175,22 @@ impl Site {
         if !self.rules.is_empty() {
             scratch.file("rules/rules.toml", &self.rules);
         }
+        for (name, content) in &self.files {
+            private(&scratch.file(name, content));
+        }
         std::fs::create_dir_all(scratch.path().join("data")).expect("a folder can be made");
         let config = scratch.file("lychgate.toml", self.toml());
         let log = scratch.path().join("gateway.log");
-        let mut gateway = Gateway { child: None, config, log, binds: self.binds, one_worker: self.one_worker, scratch };
+        let mut gateway = Gateway {
+            child: None,
+            config,
+            log,
+            binds: self.binds,
+            one_worker: self.one_worker,
+            environment: self.environment,
+            shell: self.shell,
+            scratch,
+        };
         gateway.restart();
         gateway
     }
@@ -145,6 +230,11 @@ fn some_processor() -> String {
     all[NEXT.fetch_add(1, Ordering::Relaxed) % all.len()].to_string()
 }
 
+/// The program under test. Another build, such as a packaged one, can be held to the same tests.
+pub fn binary() -> String {
+    std::env::var("LYCHGATE_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_lychgate").to_string())
+}
+
 fn private(path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a mode can be set");
@@ -156,6 +246,8 @@ pub struct Gateway {
     log: PathBuf,
     binds: Vec<Bind>,
     one_worker: bool,
+    environment: Vec<(String, String)>,
+    shell: Option<String>,
     pub scratch: Scratch,
 }
 
@@ -169,13 +261,19 @@ impl Gateway {
     pub fn restart(&mut self) {
         self.kill();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log can be written");
-        // Another build, such as a packaged one, can be held to the same tests.
-        let binary = std::env::var("LYCHGATE_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_lychgate").to_string());
-        let mut command = Command::new(if self.one_worker { "taskset" } else { &binary });
-        if self.one_worker {
+        let binary = binary();
+        let mut command = Command::new(match &self.shell {
+            Some(_) => "sh",
+            None if self.one_worker => "taskset",
+            None => &binary,
+        });
+        if let Some(script) = &self.shell {
+            command.args(["-c", script, &binary]);
+        } else if self.one_worker {
             command.args(["--cpu-list", &some_processor(), &binary]);
         }
         let child = command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(["serve", "--config"])
             .arg(&self.config)
             .stdin(Stdio::null())
@@ -222,6 +320,18 @@ impl Gateway {
             std::thread::sleep(Duration::from_millis(10));
         }
         None
+    }
+
+    /// Runs another command of the program, on this site, where it takes one.
+    pub fn command(&self, words: &[&str]) -> std::process::Output {
+        let mut command = Command::new(binary());
+        command.arg(words[0]).arg("--config").arg(&self.config).args(&words[1..]).env_remove("LYCHGATE_LOG");
+        command.stdin(Stdio::null()).output().expect("the program runs")
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the gateway runs").id()
     }
 
     pub fn log(&self) -> String {

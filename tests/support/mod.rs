@@ -1,8 +1,9 @@
 //! What the tests stand on: loopback ports, scratch folders, a gateway under test, peers' ends of a wire, and an honest upstream.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 pub mod certificates;
@@ -30,16 +31,20 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A loopback port that nobody else is given in this run. It lies below the ephemeral range, so that no outgoing connection can
+/// A loopback port that nobody else is given in this run, nor in another that runs beside it. It lies below the ephemeral range, so that no outgoing connection can
 /// take it while the gateway is being restarted on it.
 pub fn port() -> u16 {
     const LOW: u16 = 11_000;
     const SPAN: u16 = 21_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    static CLAIMS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let start = (std::process::id() % 70) as u16 * 300;
     for _ in 0..SPAN {
         let port = LOW + (start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))) % SPAN;
+        // UDP's port of the same number, which nothing here uses, says until this process ends that the port is taken.
+        let Ok(claim) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else { continue };
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            CLAIMS.lock().expect("nobody panics here").push(claim);
             return port;
         }
     }
