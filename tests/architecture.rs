@@ -217,7 +217,7 @@ fn replies_are_worded_in_one_place() {
         }
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
             for (at, _) in line.match_indices('"') {
-                let rest = line[at + 1..].as_bytes();
+                let rest = &line.as_bytes()[at + 1..];
                 let literal = rest.len() > 4
                     && matches!(rest[0], b'4' | b'5')
                     && rest[1].is_ascii_digit()

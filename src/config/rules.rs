@@ -296,8 +296,8 @@ impl<'a, 'd> Loading<'a, 'd> {
             unless,
             then,
         };
-        let reads = |test: &dyn Fn(&Condition) -> bool| rule.when.mentions(test) || rule.unless.iter().any(|c| c.mentions(test));
-        rule.reads_content = reads(&|c| when::reads_content(c, &self.patterns));
+        let reads = |c: &Condition| when::reads_content(c, &self.patterns);
+        rule.reads_content = rule.when.mentions(&reads) || rule.unless.iter().any(|c| c.mentions(&reads));
         rule.guards = rule.when.mentions(&|c| when::guards(c, &self.patterns));
         rule.if_unknown = match reader.word(table, "if-unknown", &["defer", "hold", "skip"], self.d).as_deref() {
             Some("defer") => IfUnknown::Defer,
@@ -427,10 +427,10 @@ impl<'a, 'd> Loading<'a, 'd> {
         let reader = Reader::new(source, &[]);
         let mut out = Vec::new();
         for number in Number::ALL {
-            if let Some(value) = reader.value(tune, number.word()) {
-                if let Some(span) = self.span(reader, value, number.word(), *number == Number::Size) {
-                    out.push((*number, span, false));
-                }
+            if let Some(value) = reader.value(tune, number.word())
+                && let Some(span) = self.span(reader, value, number.word(), *number == Number::Size)
+            {
+                out.push((*number, span, false));
             }
         }
         out

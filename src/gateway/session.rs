@@ -525,13 +525,13 @@ impl Session {
             return Ok(());
         }
         self.replay = None;
-        if self.settings().role != Role::Submission {
-            if let Some(kept) = self.worker.pool_of(&self.site).and_then(|pool| pool.take(self.settings().upstream)) {
-                self.worker.shared.metrics.upstream_reused.inc();
-                self.replay = Some(Replay::default());
-                self.upstream = Some(kept);
-                return Ok(());
-            }
+        if self.settings().role != Role::Submission
+            && let Some(kept) = self.worker.pool_of(&self.site).and_then(|pool| pool.take(self.settings().upstream))
+        {
+            self.worker.shared.metrics.upstream_reused.inc();
+            self.replay = Some(Replay::default());
+            self.upstream = Some(kept);
+            return Ok(());
         }
         self.upstream = Some(Box::pin(self.dial()).await?);
         Ok(())

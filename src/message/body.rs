@@ -351,7 +351,7 @@ fn could_disclaim(paragraph: &str) -> bool {
 static STEMS: LazyLock<Vec<memchr::memmem::Finder<'static>>> = LazyLock::new(|| {
     let longest = |phrase: &'static str| phrase.split(' ').max_by_key(|word| word.len()).unwrap_or(phrase);
     let words: std::collections::BTreeSet<&'static str> = PHRASES.iter().map(|(phrase, _)| longest(phrase)).collect();
-    words.into_iter().map(|word| memchr::memmem::Finder::new(word)).collect()
+    words.into_iter().map(memchr::memmem::Finder::new).collect()
 });
 
 static MATCHER: LazyLock<AhoCorasick> = LazyLock::new(|| {

@@ -446,7 +446,9 @@ fn without_comments(body: &[u8]) -> Vec<u8> {
 /// Puts continued parameters together and decodes them (RFC 2231 §3, §4); encoded words, which do not belong there, too.
 fn join_params(raw: Vec<(String, Vec<u8>)>) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::with_capacity(raw.len());
-    let mut continued: Vec<(String, Vec<(u32, bool, Vec<u8>)>)> = Vec::new();
+    /// Number, whether it is percent-encoded, and the octets.
+    type Section = (u32, bool, Vec<u8>);
+    let mut continued: Vec<(String, Vec<Section>)> = Vec::new();
     for (name, value) in raw {
         let Some((base, rest)) = name.split_once('*') else {
             out.push((name, words::decode(&value).into_owned()));

@@ -62,16 +62,14 @@ pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, jobs: SyncSender
         };
         let sleep = tokio::time::sleep(pause);
         tokio::pin!(sleep);
-        loop {
-            tokio::select! {
-                () = &mut sleep => break,
-                // While the upstream is in trouble, a new letter is no reason to try it at once.
-                () = shared.arrived.notified(), if trouble == 0 => break,
-                changed = setup.changed() => match changed {
-                    Ok(()) => { trouble = 0; break }
-                    Err(_) => return,
-                },
-            }
+        tokio::select! {
+            () = &mut sleep => {}
+            // While the upstream is in trouble, a new letter is no reason to try it at once.
+            () = shared.arrived.notified(), if trouble == 0 => {}
+            changed = setup.changed() => match changed {
+                Ok(()) => trouble = 0,
+                Err(_) => return,
+            },
         }
     }
 }

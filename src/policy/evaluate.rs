@@ -241,10 +241,10 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             }
         }
         for rule in &self.editing {
-            if let Some(tag) = &rule.then.tag_subject {
-                if rewrite::tag_subject(view, tag, plan) {
-                    note("Subject", &rule.id, edits);
-                }
+            if let Some(tag) = &rule.then.tag_subject
+                && rewrite::tag_subject(view, tag, plan)
+            {
+                note("Subject", &rule.id, edits);
             }
         }
         for rule in &self.editing {
@@ -272,10 +272,10 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             // An insertion at the very start overlaps nothing; were it refused, the message would only lack a comment.
             edits.retain(|e| view.named(&e.field).next().is_some());
         }
-        if let Some(first) = edits.first().map(|e| e.rule.clone()) {
-            if rewrite::remove_dkim(view, &changed, &self.policy.council.domains, plan) > 0 {
-                edits.push(FieldEdit { field: "DKIM-Signature".into(), rule: first });
-            }
+        if let Some(first) = edits.first().map(|e| e.rule.clone())
+            && rewrite::remove_dkim(view, &changed, &self.policy.council.domains, plan) > 0
+        {
+            edits.push(FieldEdit { field: "DKIM-Signature".into(), rule: first });
         }
     }
 
@@ -283,10 +283,10 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
     fn overrides(&self) -> Vec<(Arc<str>, Arc<str>)> {
         let mut out: Vec<(Arc<str>, Arc<str>)> = Vec::new();
         for rule in self.policy.rules.iter().filter(|r| r.mode == Mode::Enforce) {
-            if let Some(name) = &rule.override_name {
-                if !out.iter().any(|(n, _)| n == name) {
-                    out.push((name.clone(), rule.id.clone()));
-                }
+            if let Some(name) = &rule.override_name
+                && !out.iter().any(|(n, _)| n == name)
+            {
+                out.push((name.clone(), rule.id.clone()));
             }
         }
         if out.is_empty() || !self.facts.view().subject().contains('[') || !self.facts.is_council_sender() {

@@ -293,7 +293,7 @@ impl<'a> Facts<'a> {
             let strangers = self.recipients().iter().filter(|p| p.class.is_stranger());
             strangers.into_iter().any(|p| {
                 users.iter().any(|u| {
-                    u.registered.iter().any(|r| *r == p.address)
+                    u.registered.contains(&p.address)
                         || (p.class == Class::Personal && own_account::is_own(*u, &p.address, p.display.as_deref()))
                 })
             })

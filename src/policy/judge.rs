@@ -43,7 +43,7 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
     match condition {
         Direction(any) => any.contains(&facts.direction()),
         Role(any) => any.contains(&session.role),
-        Listener(any) => any.iter().any(|name| *name == session.listener),
+        Listener(any) => any.contains(&session.listener),
         // Several authors or none: nobody can say who the sender is, so no name fits.
         Sender(who) => matches!(facts.sender().authors.as_slice(), [(only, _)] if who.contains(only)),
         EnvelopeSender(who) => facts.sender().envelope.as_deref().is_some_and(|a| who.contains(a)),

@@ -284,7 +284,7 @@ fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
 
 /// Cut at [`TEXT`] octets, on a character's border.
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_octets(out, text[..text.floor_char_boundary(TEXT)].as_bytes());
+    put_octets(out, &text.as_bytes()[..text.floor_char_boundary(TEXT)]);
 }
 
 fn put_optional(out: &mut Vec<u8>, text: Option<&str>) {

@@ -491,7 +491,8 @@ mod tests {
 
     #[test]
     fn line_ends_are_mended_as_set() {
-        let cases: [(&[u8], Option<&[u8]>, &[u8]); 5] = [
+        type Case = (&'static [u8], Option<&'static [u8]>, &'static [u8]);
+        let cases: [Case; 5] = [
             (b"a\r\r\nb\r\n", Some(b"a\r\nb\r\n"), b"a\r\nb\r\n"),
             (b"a\nb\r\n", None, b"a\r\nb\r\n"),
             (b"a\rb\r\n", None, b"a\r\nb\r\n"),

@@ -214,8 +214,8 @@ impl<'a> Loading<'a, '_> {
     /// A `[[condition]]` by its name.
     pub(super) fn named(&mut self, name: &str) -> Option<Arc<Condition>> {
         match self.conditions.get_mut(name)? {
-            Named::Read(condition) => return Some(condition.clone()),
-            Named::Broken | Named::Reading => return None,
+            Named::Read(condition) => Some(condition.clone()),
+            Named::Broken | Named::Reading => None,
             unread => {
                 let Named::Unread(source, faults, table) = std::mem::replace(unread, Named::Reading) else { return None };
                 let tuned = std::mem::take(&mut self.tuned);
@@ -236,12 +236,11 @@ impl<'a> Loading<'a, '_> {
             return None;
         }
         // `when` in a condition is a slip that is easily understood.
-        if let [(key, value)] = keys.as_slice() {
-            if key.get_ref() == "when" {
-                if let DeValue::Table(inner) = value.get_ref() {
-                    return self.table(reader, inner, 0);
-                }
-            }
+        if let [(key, value)] = keys.as_slice()
+            && key.get_ref() == "when"
+            && let DeValue::Table(inner) = value.get_ref()
+        {
+            return self.table(reader, inner, 0);
         }
         self.join(reader, keys, 0)
     }
@@ -865,10 +864,8 @@ impl<'a> Loading<'a, '_> {
         match word {
             "seen-together" | "first-contact" | "virus" => drop(reader.boolean(value, word, self.d)),
             "spf" | "dkim" | "dmarc" => drop(reader.several(value, word, &["pass", "fail", "none"], self.d)),
-            "password-disclosed" => {
-                if !matches!(value.get_ref(), DeValue::Boolean(_)) {
-                    reader.several(value, word, &["beside", "later", "alone"], self.d);
-                }
+            "password-disclosed" if !matches!(value.get_ref(), DeValue::Boolean(_)) => {
+                reader.several(value, word, &["beside", "later", "alone"], self.d);
             }
             "unknown" => drop(reader.several(value, word, &["virus", "spf", "dkim", "dmarc", "seen-together", "first-contact"], self.d)),
             "impersonates" => {
@@ -889,10 +886,10 @@ impl<'a> Loading<'a, '_> {
                     if let Some(n) = table.get("at-least") {
                         reader.integer(n, "at-least", self.d);
                     }
-                    if let Some(per) = reader.text(table, "per", self.d) {
-                        if let Err(fault) = units::duration(per.get_ref()) {
-                            reader.error(per.span(), fault.message, fault.help, self.d);
-                        }
+                    if let Some(per) = reader.text(table, "per", self.d)
+                        && let Err(fault) = units::duration(per.get_ref())
+                    {
+                        reader.error(per.span(), fault.message, fault.help, self.d);
                     }
                 }
                 _ => reader.error(

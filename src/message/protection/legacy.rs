@@ -144,7 +144,7 @@ fn aes_blocks(key: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         32 => &AES_256,
         _ => return None,
     };
-    if sealed.is_empty() || sealed.len() % 16 != 0 {
+    if sealed.is_empty() || !sealed.len().is_multiple_of(16) {
         return None;
     }
     let key = DecryptingKey::ecb(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;

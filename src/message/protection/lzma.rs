@@ -216,10 +216,11 @@ impl Decoder<'_> {
     }
 
     fn copy(&mut self, distance: usize, length: usize) -> Option<()> {
-        let mut from = self.out.len().checked_sub(distance.checked_add(1)?)?;
-        for _ in 0..length.min(self.size - self.out.len()) {
-            self.out.push(self.out[from]);
-            from += 1;
+        let from = self.out.len().checked_sub(distance.checked_add(1)?)?;
+        let length = length.min(self.size - self.out.len());
+        // One by one: what is copied may be what was copied just now.
+        for at in from..from + length {
+            self.out.push(self.out[at]);
         }
         Some(())
     }

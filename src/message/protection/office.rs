@@ -93,7 +93,7 @@ fn judge_open_document(file: &[u8], entries: &[ZipEntry]) -> Result<How, WhyNot>
     for entry in entries.iter().filter(content) {
         // What the manifest calls encrypted must not read as XML.
         let plain = || zip_member(file, &entry.name, 64).is_none_or(|head| head.trim_ascii_start().starts_with(b"<"));
-        if !encrypted.iter().any(|path| *path == entry.name) {
+        if !encrypted.contains(&entry.name) {
             return Err(WhyNot::ClearInside(entry.name.chars().filter(|c| !c.is_control()).take(80).collect()));
         }
         if entry.name.ends_with(".xml") && plain() {

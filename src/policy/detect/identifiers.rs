@@ -197,7 +197,7 @@ fn is_card(digits: &str) -> bool {
             if d > 9 { d - 9 } else { d }
         })
         .sum();
-    issuer && sum % 10 == 0 && b.iter().any(|c| *c != b[0])
+    issuer && sum.is_multiple_of(10) && b.iter().any(|c| *c != b[0])
 }
 
 #[cfg(test)]

@@ -69,10 +69,11 @@ pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
         names.push(words(name));
     }
     names.push(words(mine));
-    if let Some(other) = display.map(words) {
-        if other.len() >= 2 && names.iter().any(|n| same_words(n, &other)) {
-            return true;
-        }
+    if let Some(other) = display.map(words)
+        && other.len() >= 2
+        && names.iter().any(|n| same_words(n, &other))
+    {
+        return true;
     }
     let letters: String =
         theirs.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
