@@ -67,7 +67,8 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     let outbox = start_outbox(&settings)?;
     let mut sockets = Vec::new();
     for listener in &settings.listeners {
-        sockets.push(listen::bind(listener.bind).with_context(|| format!("listener {} cannot listen on {}", listener.name, listener.bind))?);
+        sockets
+            .push(listen::bind(listener.bind).with_context(|| format!("listener {} cannot listen on {}", listener.name, listener.bind))?);
     }
     if let Some(address) = settings.metrics {
         let listener = std::net::TcpListener::bind(address).with_context(|| format!("[metrics] cannot listen on {address}"))?;

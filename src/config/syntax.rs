@@ -75,7 +75,8 @@ fn explain(parser: &str, text: &str, line: Range<usize>, span: Range<usize>) -> 
     if parser.contains("duplicate key") {
         // Two alternatives in one rule: both are meant, and TOML has one key for them.
         if let Some(key) = shown.split('=').next().map(str::trim).filter(|k| k.ends_with("when.any") || *k == "any") {
-            let help = format!("If one of each group must hold, write {} = [{{ any = [...] }}, {{ any = [...] }}].", key.replace("any", "all"));
+            let help =
+                format!("If one of each group must hold, write {} = [{{ any = [...] }}, {{ any = [...] }}].", key.replace("any", "all"));
             return (format!("`{key}` was said already in this rule"), help, span);
         }
         return ("this was said already, further up in the same table".into(), "Keep one of the two.".into(), span);

@@ -68,14 +68,23 @@ pub fn rcpt(listener: &Listener, council: &Council, from: &ReversePath, to: &Add
 }
 
 /// The content of a connector's message: a refusal, or nothing. `header_is_right` says whether the secret header was there.
-pub fn content(listener: &Listener, peer: &Peer, header_is_right: bool, sender_is_council: bool, every_recipient_is_council: bool) -> Option<Reply> {
+pub fn content(
+    listener: &Listener,
+    peer: &Peer,
+    header_is_right: bool,
+    sender_is_council: bool,
+    every_recipient_is_council: bool,
+) -> Option<Reply> {
     if listener.role != Role::Connector {
         return None;
     }
     // On networks that tenants share, the secret header is what tells this tenant from the others: where one is configured, it is
     // wanted beside the network.
     let believed = match &listener.trust.header {
-        Some(_) => header_is_right && (is_trusted(listener, peer) || (listener.trust.networks.is_empty() && listener.trust.client_certificates.is_empty())),
+        Some(_) => {
+            header_is_right
+                && (is_trusted(listener, peer) || (listener.trust.networks.is_empty() && listener.trust.client_certificates.is_empty()))
+        }
         None => is_trusted(listener, peer),
     };
     if !believed {

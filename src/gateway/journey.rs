@@ -297,7 +297,11 @@ impl Session {
             matches: judged.verdict.matches.clone(),
             disposition: judged.verdict.disposition.clone(),
             message_id: judged.message_id.clone(),
-            fallback: if judged.message_id.is_none() { blake3::hash(judged.message.as_bytes()).to_hex().to_string() } else { String::new() },
+            fallback: if judged.message_id.is_none() {
+                blake3::hash(judged.message.as_bytes()).to_hex().to_string()
+            } else {
+                String::new()
+            },
             reference: reference.into(),
             time,
             sender: judged.sender.clone(),

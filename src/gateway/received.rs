@@ -78,6 +78,9 @@ mod tests {
             only_recipient: None,
             date: "Mon, 23 Nov 2026 10:00:00 +0000",
         };
-        assert_eq!(received.field(), "Received: from laptop??X:??y? ([192.0.2.7])\r\n\tby gw.x.uk (Lychgate) with ESMTPSA id LG-7F3K;\r\n\tMon, 23 Nov 2026 10:00:00 +0000\r\n");
+        assert_eq!(
+            received.field(),
+            "Received: from laptop??X:??y? ([192.0.2.7])\r\n\tby gw.x.uk (Lychgate) with ESMTPSA id LG-7F3K;\r\n\tMon, 23 Nov 2026 10:00:00 +0000\r\n"
+        );
     }
 }

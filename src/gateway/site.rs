@@ -90,9 +90,9 @@ impl Site {
 fn listener_tls(listener: &Listener, settings: &Settings) -> Result<Option<Arc<rustls::ServerConfig>>, SiteError> {
     match (&settings.tls, listener.tls) {
         (_, ListenerTls::None) | (None, _) => Ok(None),
-        (Some(files), _) => {
-            tls::server_config(files, &listener.trust).map(Some).map_err(|source| SiteError::Listener { listener: listener.name.clone(), source })
-        }
+        (Some(files), _) => tls::server_config(files, &listener.trust)
+            .map(Some)
+            .map_err(|source| SiteError::Listener { listener: listener.name.clone(), source }),
     }
 }
 
@@ -124,7 +124,15 @@ fn server_config(listener: &Listener, settings: &Settings) -> ServerConfig {
 impl Shared {
     pub fn new(site: Site, recorder: Recorder, outbox: Option<Outbox>, metrics: Arc<Metrics>) -> Shared {
         let limits = Limits::new(&site.settings.limits);
-        Shared { site: ArcSwap::from_pointee(site), recorder, outbox, limits, metrics, late: Late::default(), draining: AtomicBool::new(false) }
+        Shared {
+            site: ArcSwap::from_pointee(site),
+            recorder,
+            outbox,
+            limits,
+            metrics,
+            late: Late::default(),
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// From here on no message is begun.

@@ -288,7 +288,9 @@ struct Kept {
 pub fn remove_dkim(view: &View<'_>, changed_fields: &[String], own_domains: &[String], plan: &mut EditPlan) -> usize {
     let mut removed = 0;
     for field in view.named("DKIM-Signature") {
-        let tags: String = words::eight_bit(&view.unfolded(field)).chars().filter(|c| !c.is_whitespace()).collect();
+        // RFC 6376 §3.2: white space within a tag list means nothing. Octets above 127 are in no tag that matters here.
+        let tags: Vec<u8> = view.raw_body(field).iter().copied().filter(|b| b.is_ascii_graphic()).collect();
+        let tags = String::from_utf8(tags).unwrap_or_default();
         let tag = |name: &str| tags.split(';').find_map(|t| t.split_once('=').filter(|(n, _)| *n == name)).map(|(_, v)| v);
         let own = tag("d").is_some_and(|d| {
             own_domains.iter().any(|o| {

@@ -23,6 +23,10 @@ pub fn decode(body: &[u8]) -> Cow<'_, str> {
         return Cow::Borrowed(std::str::from_utf8(body).expect("ASCII is UTF-8"));
     }
     let flat = unfold(body);
+    if flat.is_ascii() && memchr::memmem::find(&flat, b"=?").is_none() {
+        let text = String::from_utf8_lossy(&flat);
+        return Cow::Owned(if memchr::memchr(b'\t', &flat).is_some() { text.replace('\t', " ") } else { text.into_owned() });
+    }
     let mut out = Decoded::default();
     let mut rest: &[u8] = &flat;
     // Where no "?=" follows, none follows later either: without this the search would be quadratic.

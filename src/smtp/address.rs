@@ -70,7 +70,13 @@ impl Address {
         let at = path.iter().position(|&b| b == b'@')?;
         let (local, domain) = (&path[..at], &path[at + 1..]);
         let plain = |b: &u8| b.is_ascii() && ATEXT_OR_DOT[*b as usize];
-        let good = !local.is_empty() && local.len() <= 64 && path.len() <= 254 && local.iter().all(plain) && domain.is_ascii() && domain_is_valid(domain) && domain[0] != b'[';
+        let good = !local.is_empty()
+            && local.len() <= 64
+            && path.len() <= 254
+            && local.iter().all(plain)
+            && domain.is_ascii()
+            && domain_is_valid(domain)
+            && domain[0] != b'[';
         let text = good.then(|| std::str::from_utf8(path).ok())??;
         Some(Address { text: text.into(), at: at as u32 })
     }
@@ -100,7 +106,11 @@ impl Address {
 pub fn normal(local: &str, domain: &str) -> String {
     let local = unquote(local);
     let mut out = String::with_capacity(local.len() + domain.len() + 1);
-    if local.is_ascii() { out.extend(local.chars().map(|c| c.to_ascii_lowercase())) } else { out.push_str(&local.to_lowercase()) }
+    if local.is_ascii() {
+        out.extend(local.chars().map(|c| c.to_ascii_lowercase()))
+    } else {
+        out.push_str(&local.to_lowercase())
+    }
     out.push('@');
     out.push_str(&normal_domain(domain));
     out
@@ -278,7 +288,20 @@ mod tests {
 
     #[test]
     fn refuses() {
-        for text in ["", "jo", "@example.uk", "jo@", "jo@-x.uk", "jo@x..uk", "jo smith@x.uk", "jo@x.uk>", "\"jo@x.uk", "jo@a b", "j\u{7f}@x.uk", "jo@bücher.example"] {
+        for text in [
+            "",
+            "jo",
+            "@example.uk",
+            "jo@",
+            "jo@-x.uk",
+            "jo@x..uk",
+            "jo smith@x.uk",
+            "jo@x.uk>",
+            "\"jo@x.uk",
+            "jo@a b",
+            "j\u{7f}@x.uk",
+            "jo@bücher.example",
+        ] {
             assert!(Address::parse(text, Charset::Ascii).is_err(), "{text:?}");
         }
         assert!(Address::parse(&format!("{}@x.uk", "a".repeat(65)), Charset::Ascii).is_err());

@@ -157,7 +157,11 @@ impl ClientSession {
 
     /// Octets that came with the reply to STARTTLS were not protected: RFC 3207 §4.2 has them dropped; here they end the session.
     pub fn secured(self) -> Result<ClientSession, ProtocolFault> {
-        if self.used < self.buffer.len() { Err(ProtocolFault::Unasked) } else { Ok(ClientSession { blemished: self.blemished, ..ClientSession::default() }) }
+        if self.used < self.buffer.len() {
+            Err(ProtocolFault::Unasked)
+        } else {
+            Ok(ClientSession { blemished: self.blemished, ..ClientSession::default() })
+        }
     }
 
     /// Turns the reply to the end of data into its outcome. The only maker of [`Committed`].

@@ -12,7 +12,10 @@ pub enum Command<'a> {
     Rcpt(Rcpt),
     Data,
     /// RFC 3030 §2.
-    Bdat { size: usize, last: bool },
+    Bdat {
+        size: usize,
+        last: bool,
+    },
     Rset,
     Noop,
     Quit,
@@ -20,7 +23,10 @@ pub enum Command<'a> {
     Expn,
     Help,
     StartTls,
-    Auth { mechanism: Option<Mechanism>, initial: Option<&'a str> },
+    Auth {
+        mechanism: Option<Mechanism>,
+        initial: Option<&'a str>,
+    },
 }
 
 /// MAIL, with its parameters as they came.
@@ -84,7 +90,9 @@ pub enum Side {
 /// Parses one line without its CRLF. `offer` says which parameters are known; `charset` what the transaction allows.
 pub fn parse<'a>(line: &'a [u8], offer: &Extensions, charset: Charset) -> Result<Command<'a>, Fault> {
     // A list is a thousand lines of this form.
-    if line.len() > 10 && line[..9].eq_ignore_ascii_case(b"RCPT TO:<") && line.ends_with(b">")
+    if line.len() > 10
+        && line[..9].eq_ignore_ascii_case(b"RCPT TO:<")
+        && line.ends_with(b">")
         && let Some(forward_path) = Address::parse_plain(&line[9..line.len() - 1])
     {
         return Ok(Command::Rcpt(Rcpt { forward_path, parameters: "".into() }));
@@ -182,7 +190,10 @@ fn rcpt(argument: &str, offer: &Extensions, charset: Charset) -> Result<Rcpt, Fa
     let mut kept = String::new();
     for parameter in parameters.split_ascii_whitespace() {
         let (keyword, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let known = offer.dsn && !value.is_empty() && value.len() <= 500 && (keyword.eq_ignore_ascii_case("NOTIFY") || keyword.eq_ignore_ascii_case("ORCPT"));
+        let known = offer.dsn
+            && !value.is_empty()
+            && value.len() <= 500
+            && (keyword.eq_ignore_ascii_case("NOTIFY") || keyword.eq_ignore_ascii_case("ORCPT"));
         if !known {
             return Err(Fault::Parameter);
         }

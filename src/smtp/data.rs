@@ -68,7 +68,10 @@ pub enum Fed {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Finished {
     /// Well formed, dot-stuffing undone.
-    Message { bytes: Vec<u8>, eight_bit: bool },
+    Message {
+        bytes: Vec<u8>,
+        eight_bit: bool,
+    },
     TooLarge,
     NoMemory,
     /// A bare CR or LF.
@@ -176,16 +179,8 @@ impl Content {
                 (Place::Text | Place::Cr | Place::LineStart | Place::Dot, _) => {
                     let rest = &input[i..];
                     let stretch = &rest[..rest.len().min(reach)];
-                    let (taken, next) = match self.keep(stretch) {
-                        Dots::Some => {
-                            reach = NEAR;
-                            self.keep_until_dot(stretch)
-                        }
-                        Dots::None => {
-                            reach = (2 * reach).min(STRETCH);
-                            (stretch.len(), place_after(stretch))
-                        }
-                    };
+                    let (taken, next) = self.keep_lines(stretch);
+                    reach = if taken < stretch.len() { NEAR } else { (2 * reach).min(STRETCH) };
                     i += taken;
                     next
                 }
@@ -195,25 +190,21 @@ impl Content {
         Fed::More
     }
 
-    /// Keeps a stretch whole unless a line in it begins with a dot, and notes what it has.
-    fn keep(&mut self, octets: &[u8]) -> Dots {
-        let (seen, dots) = inspect(self.kept.last().copied(), octets);
-        if dots == Dots::None {
-            self.note(seen, octets);
+    /// Keeps a stretch, or what comes before the first line in it that begins with a dot.
+    fn keep_lines(&mut self, stretch: &[u8]) -> (usize, Place) {
+        let (mut seen, dots) = inspect(self.kept.last().copied(), stretch);
+        let mut kept = stretch;
+        let mut next = place_after(stretch);
+        if dots == Dots::Some
+            && let Some(at) = memmem::find(stretch, b"\r\n.")
+        {
+            kept = &stretch[..at + 2];
+            next = Place::LineStart;
+            seen = inspect(self.kept.last().copied(), kept).0;
         }
-        dots
-    }
-
-    /// Keeps a stretch up to the first line in it that begins with a dot.
-    fn keep_until_dot(&mut self, stretch: &[u8]) -> (usize, Place) {
-        let (taken, next) = match memmem::find(stretch, b"\r\n.") {
-            Some(at) => (at + 2, Place::LineStart),
-            // The dot follows a bare LF: nothing to us, and refused at the end.
-            None => (stretch.len(), place_after(stretch)),
-        };
-        let (seen, _) = inspect(self.kept.last().copied(), &stretch[..taken]);
-        self.note(seen, &stretch[..taken]);
-        (taken, next)
+        // Else the dot follows a bare LF: nothing to us, and refused at the end.
+        self.note(seen, kept);
+        (kept.len(), next)
     }
 
     fn note(&mut self, seen: Seen, octets: &[u8]) {
@@ -242,7 +233,8 @@ impl Content {
             return Finished::Nul;
         }
         if self.seen.bare {
-            match normalise(&self.kept, line_ends) {
+            match normalise(self.kept, line_ends) {
+                Some(mended) if mended.len() > self.limit => return Finished::TooLarge,
                 Some(mended) => self.kept = mended,
                 None => return Finished::BareLineEnd,
             }
@@ -266,8 +258,9 @@ impl Seen {
 /// From this size on a buffer grows to the limit at once.
 const ALL_AT_ONCE: usize = 4 * 1024 * 1024;
 
-/// Octets that are looked at and kept in one go: small enough to be in the cache still when they are copied.
-const STRETCH: usize = 16 * 1024;
+/// Octets that are looked at and kept in one go: they are in the nearest cache still when they are copied, and the last of them, with
+/// the end of data, is the only one that is looked at twice.
+const STRETCH: usize = 2048;
 /// As few as that where a line has just begun with a dot; twice as many each time that none does.
 const NEAR: usize = 64;
 
@@ -290,61 +283,80 @@ fn place_after(octets: &[u8]) -> Place {
 
 /// Looks for bare CR and LF (a CR that is not followed by LF, an LF that does not follow CR), NUL, octets above 127, and dots after
 /// LF. `before` is the octet in front of `octets`; a CR at the very end is judged when the next octet comes.
+///
+/// Two views of the same octets, one shifted by one, in blocks without a branch: the compiler makes vector code of it.
 fn inspect(before: Option<u8>, octets: &[u8]) -> (Seen, Dots) {
-    let (mut bare, mut nul, mut high, mut dots) = (0u8, 0u8, 0u8, 0u8);
-    let mut look = |before: u8, octet: u8| {
-        bare |= u8::from(octet == b'\n') ^ u8::from(before == b'\r');
-        dots |= u8::from(octet == b'.') & u8::from(before == b'\n');
-        nul |= u8::from(octet == 0);
-        high |= octet;
-    };
+    const BLOCK: usize = 32;
     let Some(&first) = octets.first() else { return (Seen::default(), Dots::None) };
-    look(before.unwrap_or(b'x'), first);
-    // Two views of the same octets, one shifted by one: no branch, so that this runs at the speed of memory.
-    for (before, octet) in octets.iter().zip(&octets[1..]) {
-        look(*before, *octet);
+    let (mut bare, mut nul, mut high, mut dots) = ([0u8; BLOCK], [0u8; BLOCK], [0u8; BLOCK], [0u8; BLOCK]);
+    let mut look = |j: usize, before: u8, octet: u8| {
+        bare[j] |= u8::from(octet == b'\n') ^ u8::from(before == b'\r');
+        dots[j] |= u8::from(octet == b'.') & u8::from(before == b'\n');
+        nul[j] |= u8::from(octet == 0);
+        high[j] |= octet;
+    };
+    look(0, before.unwrap_or(b'x'), first);
+    let (befores, before_rest) = octets[..octets.len() - 1].as_chunks::<BLOCK>();
+    let (blocks, rest) = octets[1..].as_chunks::<BLOCK>();
+    for (befores, block) in befores.iter().zip(blocks) {
+        for j in 0..BLOCK {
+            look(j, befores[j], block[j]);
+        }
     }
-    (Seen { bare: bare != 0, nul: nul != 0, eight_bit: high >= 128 }, if dots != 0 { Dots::Some } else { Dots::None })
+    for (before, octet) in before_rest.iter().zip(rest) {
+        look(0, *before, *octet);
+    }
+    let any = |lanes: [u8; BLOCK]| lanes.iter().fold(0, |a, b| a | b);
+    let seen = Seen { bare: any(bare) != 0, nul: any(nul) != 0, eight_bit: any(high) >= 128 };
+    (seen, if any(dots) != 0 { Dots::Some } else { Dots::None })
 }
 
 /// Mends the line ends that `line_ends` lets be mended; none if there are others. CRs before a line end belong to it.
-fn normalise(bytes: &[u8], line_ends: LineEnds) -> Option<Vec<u8>> {
-    if line_ends == LineEnds::Refuse {
-        return None;
+fn normalise(bytes: Vec<u8>, line_ends: LineEnds) -> Option<Vec<u8>> {
+    match line_ends {
+        LineEnds::Refuse => None,
+        LineEnds::MendDoubled => mend_doubled(bytes),
+        LineEnds::Normalise => Some(normalise_all(&bytes)),
     }
-    let mut out = Vec::with_capacity(bytes.len() + 64);
-    let mut from = 0;
-    while from < bytes.len() {
-        // Nearly all of it is well formed: only a stretch that is not is looked at closely.
-        let stretch = &bytes[from..bytes.len().min(from + 512)];
-        let clean = !inspect(out.last().copied(), stretch).0.bare && !stretch.ends_with(b"\r");
-        if clean {
-            out.extend_from_slice(stretch);
-            from += stretch.len();
-        } else {
-            from = mend(bytes, from, from + stretch.len(), line_ends, &mut out)?;
-        }
-    }
-    Some(out)
 }
 
-/// Mends from `from` to `to` or the end of the line end that stands there; returns where it stopped.
-fn mend(bytes: &[u8], mut from: usize, to: usize, line_ends: LineEnds, out: &mut Vec<u8>) -> Option<usize> {
-    while from < to {
-        let Some(at) = memchr::memchr2(b'\r', b'\n', &bytes[from..to]).map(|at| from + at) else {
-            out.extend_from_slice(&bytes[from..to]);
-            return Some(to);
-        };
-        out.extend_from_slice(&bytes[from..at]);
-        out.extend_from_slice(b"\r\n");
-        let end = at + bytes[at..].iter().take_while(|&&b| b == b'\r').count();
-        let ended_by_lf = bytes.get(end) == Some(&b'\n');
-        if line_ends == LineEnds::MendDoubled && (end == at || !ended_by_lf) {
-            return None;
-        }
-        from = if ended_by_lf { end + 1 } else { at + 1 };
+/// Takes the CRs out that stand before a CR, in place: a large message is not held twice.
+fn mend_doubled(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let doubled = memmem::Finder::new(b"\r\r");
+    let mut read = doubled.find(&bytes)?;
+    let mut write = read;
+    while read < bytes.len() {
+        let run = bytes[read..].iter().take_while(|&&b| b == b'\r').count();
+        bytes[write] = b'\r';
+        write += 1;
+        read += run;
+        let next = doubled.find(&bytes[read..]).map_or(bytes.len(), |at| read + at);
+        bytes.copy_within(read..next, write);
+        write += next - read;
+        read = next;
     }
-    Some(from)
+    bytes.truncate(write);
+    let clean = !inspect(None, &bytes).0.bare && bytes.last() != Some(&b'\r');
+    clean.then_some(bytes)
+}
+
+fn normalise_all(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 64 + 16);
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', &bytes[from..]).map(|at| from + at) {
+        out.extend_from_slice(&bytes[from..at]);
+        // A run of CRs is looked at once, however long it is.
+        let end = at + bytes[at..].iter().take_while(|&&b| b == b'\r').count();
+        if bytes.get(end) == Some(&b'\n') {
+            out.extend_from_slice(b"\r\n");
+            from = end + 1;
+        } else {
+            (at..end).for_each(|_| out.extend_from_slice(b"\r\n"));
+            from = end;
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out
 }
 
 /// The pieces that go on the wire for `slices` (one stream: a line may begin in one and go on in the next): every line that begins
@@ -487,9 +499,9 @@ mod tests {
             (b"a\r\n\r\r\r\n", Some(b"a\r\n\r\n"), b"a\r\n\r\n"),
         ];
         for (bytes, doubled, all) in cases {
-            assert_eq!(normalise(bytes, LineEnds::Refuse), None);
-            assert_eq!(normalise(bytes, LineEnds::MendDoubled).as_deref(), doubled, "{bytes:?}");
-            assert_eq!(normalise(bytes, LineEnds::Normalise).as_deref(), Some(all), "{bytes:?}");
+            assert_eq!(normalise(bytes.to_vec(), LineEnds::Refuse), None);
+            assert_eq!(normalise(bytes.to_vec(), LineEnds::MendDoubled).as_deref(), doubled, "{bytes:?}");
+            assert_eq!(normalise(bytes.to_vec(), LineEnds::Normalise).as_deref(), Some(all), "{bytes:?}");
         }
     }
 

@@ -208,7 +208,9 @@ mod tests {
 
     #[test]
     fn offers_what_both_sides_can_keep() {
-        let upstream = ehlo("250-mail.example\n250-pipelining\n250-SIZE 10000\n250-XCLIENT NAME\n250-BINARYMIME\n250-8BITMIME\n250-SMTPUTF8\n250-auth=PLAIN NTLM\n250 DSN\n");
+        let upstream = ehlo(
+            "250-mail.example\n250-pipelining\n250-SIZE 10000\n250-XCLIENT NAME\n250-BINARYMIME\n250-8BITMIME\n250-SMTPUTF8\n250-auth=PLAIN NTLM\n250 DSN\n",
+        );
         let mut offer = Extensions::offer(&upstream, 35_000_000, 1000);
         offer.auth = upstream.auth.for_client();
         let reply = String::from_utf8(offer.reply("gw.example")).unwrap();

@@ -75,9 +75,11 @@ impl LoginStep {
             LoginStep::Plain => {
                 let mut fields = decoded.split('\0');
                 match (fields.next(), fields.next(), fields.next(), fields.next()) {
-                    (Some(authzid), Some(authcid), Some(password), None) if !authcid.is_empty() => {
-                        Ok(Progress::Done(Credentials { authzid: authzid.into(), authcid: authcid.into(), password: Zeroizing::new(password.into()) }))
-                    }
+                    (Some(authzid), Some(authcid), Some(password), None) if !authcid.is_empty() => Ok(Progress::Done(Credentials {
+                        authzid: authzid.into(),
+                        authcid: authcid.into(),
+                        password: Zeroizing::new(password.into()),
+                    })),
                     _ => Err(Malformed),
                 }
             }

@@ -92,13 +92,19 @@ pub struct Ticket(u32);
 #[derive(Debug)]
 pub enum Ask {
     /// EHLO or HELO: what can be offered? ([`Answer::Offer`] or a refusal)
-    Hello { name: Box<str>, esmtp: bool },
+    Hello {
+        name: Box<str>,
+        esmtp: bool,
+    },
     Mail(Mail),
     Rcpt(Rcpt),
     /// PLAIN and LOGIN, decoded.
     Login(Credentials),
     /// Another mechanism, to be passed on (the initial response is still base64).
-    AuthBegin { mechanism: Mechanism, initial: Option<Box<str>> },
+    AuthBegin {
+        mechanism: Mechanism,
+        initial: Option<Box<str>>,
+    },
     /// The client's line in that exchange, base64, `=` or `*`.
     AuthLine(Secret),
     /// The whole content. Only [`Answer::Committed`] can say 250.
@@ -171,7 +177,11 @@ enum Stage {
     Auth(Exchange),
     Data(Box<Content>),
     /// A BDAT chunk. Its reply is said at its end.
-    Chunk { content: Box<Content>, last: bool, refusal: Option<Reply> },
+    Chunk {
+        content: Box<Content>,
+        last: bool,
+        refusal: Option<Reply>,
+    },
     /// TLS is being negotiated.
     Handshake,
     Closed,
@@ -179,7 +189,9 @@ enum Stage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
-    Hello { esmtp: bool },
+    Hello {
+        esmtp: bool,
+    },
     /// MAIL and RCPT must be answered before 354.
     Data,
     /// At the recipient limit: refused ones give their place back.
@@ -580,14 +592,16 @@ impl Inner {
         let limit = self.config.limits.message;
         let mut content = match &mut self.transaction {
             // Unlike DATA, BDAT cannot wait for its answer: the octets come anyway.
-            Some(t) if t.mail != MailState::Refused && t.accepted + t.open_rcpts > 0 => match std::mem::replace(&mut t.chunks, Chunks::Failed) {
-                Chunks::None => Box::new(Content::chunked(limit)),
-                Chunks::Some(content) => content,
-                Chunks::Failed => {
-                    refusal = Some(wording::BDAT_AFTER_FAULT);
-                    Box::new(Content::chunked(0))
+            Some(t) if t.mail != MailState::Refused && t.accepted + t.open_rcpts > 0 => {
+                match std::mem::replace(&mut t.chunks, Chunks::Failed) {
+                    Chunks::None => Box::new(Content::chunked(limit)),
+                    Chunks::Some(content) => content,
+                    Chunks::Failed => {
+                        refusal = Some(wording::BDAT_AFTER_FAULT);
+                        Box::new(Content::chunked(0))
+                    }
                 }
-            },
+            }
             Some(t) => {
                 refusal = Some(if t.mail == MailState::Refused { wording::MAIL_FIRST } else { wording::NO_VALID_RECIPIENTS });
                 Box::new(Content::chunked(0))
@@ -632,7 +646,9 @@ impl Inner {
         }
         self.stage = Stage::Commands;
         let Some(t) = &mut self.transaction else { return self.fault(wording::MAIL_FIRST, out) };
-        let Chunks::Some(content) = std::mem::replace(&mut t.chunks, Chunks::Failed) else { return self.fault(wording::BDAT_AFTER_FAULT, out) };
+        let Chunks::Some(content) = std::mem::replace(&mut t.chunks, Chunks::Failed) else {
+            return self.fault(wording::BDAT_AFTER_FAULT, out);
+        };
         if t.mail == MailState::Refused {
             self.transaction = None;
             return self.fault(wording::MAIL_FIRST, out);
@@ -737,7 +753,10 @@ impl Inner {
                 }
                 self.replies.answer(ticket, reply, out);
                 // A refused MAIL leaves no transaction, once what came with it is answered.
-                if self.replies.is_empty() && self.transaction.as_ref().is_some_and(|t| t.mail == MailState::Refused) && !matches!(self.stage, Stage::Held(_)) {
+                if self.replies.is_empty()
+                    && self.transaction.as_ref().is_some_and(|t| t.mail == MailState::Refused)
+                    && !matches!(self.stage, Stage::Held(_))
+                {
                     self.transaction = None;
                 }
             }
@@ -771,7 +790,10 @@ impl Inner {
                 _ => self.begin_data(out),
             },
             Stage::Held(Held::RecipientLimit) => {
-                let full = self.transaction.as_ref().is_some_and(|t| t.open_rcpts > 0 && t.accepted + t.open_rcpts >= self.config.limits.recipients);
+                let full = self
+                    .transaction
+                    .as_ref()
+                    .is_some_and(|t| t.open_rcpts > 0 && t.accepted + t.open_rcpts >= self.config.limits.recipients);
                 if !full {
                     self.stage = Stage::Commands;
                 }

@@ -110,7 +110,8 @@ impl Connection {
             return Err(UpstreamError::Refused(greeting));
         }
         connection.hello(hostname).await?;
-        let wanted = matches!(upstream.tls, UpstreamTls::Starttls) || (upstream.tls == UpstreamTls::Opportunistic && connection.extensions.starttls);
+        let wanted =
+            matches!(upstream.tls, UpstreamTls::Starttls) || (upstream.tls == UpstreamTls::Opportunistic && connection.extensions.starttls);
         if wanted { connection.starttls(upstream, tls, hostname).await } else { Ok(connection) }
     }
 

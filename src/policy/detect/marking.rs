@@ -113,7 +113,8 @@ pub fn in_subject(subject: &str) -> Option<&'static str> {
 fn could_mark(text: &str) -> bool {
     let has = |word: &[u8]| {
         let (lower, upper) = (word[0], word[0].to_ascii_uppercase());
-        memchr::memchr2_iter(lower, upper, text.as_bytes()).any(|at| text.as_bytes()[at..].get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
+        memchr::memchr2_iter(lower, upper, text.as_bytes())
+            .any(|at| text.as_bytes()[at..].get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
     };
     has(b"fidenc") || has(b"fident") || has(b"sensitiv")
 }
