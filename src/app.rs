@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{self, Diagnostics, Settings};
 use crate::gateway::{self, Shared, Site, Worker};
-use crate::observe::{self, Metrics};
+use crate::observe::{self, Metrics, Part, PartState};
 use crate::outbox::{self, Outbox};
 use crate::records::{self, Recorder};
 use crate::transport::{listen, tls};
@@ -106,6 +106,8 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     keeper.spawn(tidy(shared.clone()));
     drop(guard);
     metrics.health().set_stage(observe::Stage::Running);
+    metrics.health().set(Part::Listeners, PartState::Ok);
+    metrics.health().set(Part::Rules, PartState::Ok);
     Ok(Running { shared, metrics, stop, workers, keeper, generation: AtomicU64::new(1), drain })
 }
 
@@ -123,6 +125,7 @@ impl Running {
         let old = self.shared.site.load();
         let refused = |why: String| {
             self.metrics.reloads_refused.inc();
+            self.metrics.health().set(Part::Rules, PartState::Degraded);
             tracing::error!(event = "reload_refused", "the old rules stay: {why}");
         };
         let Some(settings) = loaded else { return refused(format!("\n{diagnostics}")) };
@@ -139,6 +142,7 @@ impl Running {
                 }
                 self.shared.site.store(Arc::new(site));
                 self.metrics.reloads.inc();
+                self.metrics.health().set(Part::Rules, PartState::Ok);
                 tracing::info!(event = "reloaded");
             }
             Err(error) => refused(error.to_string()),
@@ -192,6 +196,14 @@ async fn tidy(shared: Arc<Shared>) {
         metrics.records_dropped.inc_by(records.lost - before.lost);
         metrics.records_failed.inc_by(records.failures - before.failures);
         metrics.records_purged.inc_by(records.purged - before.purged);
+        let health = metrics.health();
+        if records.failures > before.failures {
+            // Where the council wants no mail without its row, a store that fails stops mail.
+            let state = if shared.recorder.is_mandatory() { PartState::Failed } else { PartState::Degraded };
+            health.set(Part::Records, state);
+        } else if records.written > before.written || health.part(Part::Records) == PartState::Unknown {
+            health.set(Part::Records, PartState::Ok);
+        }
         before = records;
         metrics.records_queued.set(i64::try_from(records.waiting).unwrap_or(i64::MAX));
         metrics.memory.set(i64::try_from(shared.limits.memory()).unwrap_or(i64::MAX));
@@ -203,6 +215,7 @@ async fn tidy(shared: Arc<Shared>) {
             let failed = |c: &outbox::Counters| c.refused + c.expired + c.dropped;
             metrics.notices_failed.inc_by(failed(&now) - failed(&told));
             told = now;
+            health.set(Part::Outbox, if outbox.is_blocked() { PartState::Degraded } else { PartState::Ok });
         }
     }
 }

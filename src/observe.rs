@@ -59,8 +59,6 @@ pub struct Metrics {
     matches: Family<RuleLabels, Counter>,
     /// Upstream faults, by kind.
     upstream_errors: [Counter; UpstreamError::ALL.len()],
-    /// Connections kept to upstreams and idle.
-    pub upstream_idle: Gauge,
     /// Times an upstream connection was reused.
     pub upstream_reused: Counter,
     pub records_written: Counter,
@@ -98,8 +96,6 @@ pub struct ListenerMetrics {
     pub rejected: Counter,
     /// Accepted by the judge, refused or lost by the upstream.
     pub upstream_refused: Counter,
-    /// Commands answered with 4xx or 5xx of our own.
-    pub refused_commands: Counter,
     pub auth_failures: Counter,
     pub tls_failures: Counter,
     /// Octets of content received.
@@ -200,7 +196,6 @@ impl Metrics {
             gauge
         };
         Metrics {
-            upstream_idle: gauge("upstream_idle", "Idle connections kept to upstreams"),
             records_queued: gauge("records_queued", "Records that wait for the disk"),
             notices_waiting: gauge("notices_waiting", "Notices that wait to be sent"),
             memory: gauge("memory_bytes", "Octets of messages in flight"),
@@ -303,7 +298,6 @@ fn register_listener(registry: &mut Registry, name: String, role: &'static str) 
         labelled.sub_registry_with_label(("disposition".into(), word.into())).register("messages", "Messages, by verdict", counter.clone());
     }
     labelled.register("upstream_refused", "Messages that passed and that the upstream did not take", made.upstream_refused.clone());
-    labelled.register("refused_commands", "Commands refused by the gateway itself", made.refused_commands.clone());
     labelled.register("auth_failures", "Logins that the upstream refused", made.auth_failures.clone());
     labelled.register("tls_failures", "TLS handshakes that failed", made.tls_failures.clone());
     labelled.register_with_unit("received", "Octets of content received", Unit::Bytes, made.bytes.clone());

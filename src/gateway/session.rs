@@ -498,6 +498,9 @@ impl Session {
         let dialled = tokio::time::timeout(connection::DIAL_WHOLE, dialling).await.unwrap_or(Err(UpstreamError::Timeout));
         let found = dialled.as_ref().ok().map(|connection| connection.extensions);
         self.site.offers[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner).note(found);
+        use crate::observe::{Part, PartState};
+        let health = self.worker.shared.metrics.health();
+        health.set(Part::Upstream, if dialled.is_ok() { PartState::Ok } else { PartState::Degraded });
         if let Err(error) = &dialled {
             self.note_upstream_error(error);
         }
