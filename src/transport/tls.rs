@@ -75,7 +75,8 @@ pub fn client_config(upstream: &Upstream) -> Result<Arc<ClientConfig>, TlsError>
         UpstreamTls::Opportunistic | UpstreamTls::None => Arc::new(AnyCertificate(provider())),
         UpstreamTls::Starttls | UpstreamTls::Implicit => {
             let extra = upstream.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
-            Arc::new(rustls_platform_verifier::Verifier::new_with_extra_roots(extra, provider())?)
+            let inner = Arc::new(rustls_platform_verifier::Verifier::new_with_extra_roots(extra.clone(), provider())?);
+            Arc::new(Verified { pinned: extra, inner })
         }
     };
     Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
@@ -98,6 +99,63 @@ pub fn name_matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_prefix("*.") {
         Some(suffix) => name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix),
         None => name == pattern,
+    }
+}
+
+/// Chains to the roots, and a certificate that stands in `ca-file` itself: a server with a certificate that it signed for itself is
+/// trusted by naming just that one. Its name and dates are held to all the same.
+#[derive(Debug)]
+struct Verified {
+    pinned: Vec<CertificateDer<'static>>,
+    inner: Arc<rustls_platform_verifier::Verifier>,
+}
+
+impl ServerCertVerifier for Verified {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if !self.pinned.iter().any(|pinned| pinned == certificate) {
+            return self.inner.verify_server_cert(certificate, chain, name, ocsp, now);
+        }
+        rustls::client::verify_server_name(&rustls::server::ParsedCertificate::try_from(certificate)?, name)?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+            .map_err(|_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding))?;
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let validity = parsed.validity();
+        if seconds < validity.not_before.timestamp() {
+            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidYet));
+        }
+        if seconds > validity.not_after.timestamp() {
+            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
     }
 }
 
@@ -143,6 +201,30 @@ impl ServerCertVerifier for AnyCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A certificate signed by itself, good from 1975 to 4096.
+    fn itself(names: &[&str]) -> CertificateDer<'static> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(names.iter().map(|n| n.to_string()).collect::<Vec<_>>()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&key).unwrap().der().clone()
+    }
+
+    #[test]
+    fn a_certificate_in_the_ca_file_is_trusted_for_its_own_name_only() {
+        let (ours, theirs) = (itself(&["mail.x.example"]), itself(&["mail.x.example"]));
+        let inner = Arc::new(rustls_platform_verifier::Verifier::new_with_extra_roots([ours.clone()], provider()).unwrap());
+        let verified = Verified { pinned: vec![ours.clone()], inner };
+        let check = |certificate: &CertificateDer<'_>, name: &str, seconds: u64| {
+            let name = ServerName::try_from(name.to_string()).unwrap();
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+            verified.verify_server_cert(certificate, &[], &name, &[], now).is_ok()
+        };
+        assert!(check(&ours, "mail.x.example", 1_800_000_000));
+        assert!(!check(&ours, "other.x.example", 1_800_000_000), "another name");
+        assert!(!check(&ours, "mail.x.example", 1), "before its time");
+        assert!(!check(&theirs, "mail.x.example", 1_800_000_000), "another certificate of that name");
+    }
 
     #[test]
     fn a_wildcard_is_one_label() {
