@@ -258,11 +258,8 @@ fn the_top_level_is_what_the_design_says() {
         "CHANGELOG.md",
         "LICENSE",
         "Makefile",
-        "clippy.toml",
-        "rustfmt.toml",
         "target",
         "data",
-        "fuzz",
         "proptest-regressions",
     ];
     for entry in std::fs::read_dir(root()).expect("the package is there") {
