@@ -10,7 +10,7 @@ use regex_automata::meta::Regex;
 
 use crate::support::gateway::{Gateway, Site};
 use crate::support::wire::{Heard, PATIENCE, Wire};
-use crate::support::{CLERK, GATEWAY, PASSWORD, base64, loopback, port, say};
+use crate::support::{CLERK, GATEWAY, PASSWORD, base64, listen, loopback, say};
 
 #[test]
 fn every_dialog_goes_as_written() {
@@ -102,7 +102,7 @@ fn parse(text: &str) -> Result<(Head, Lines<'_>), String> {
 /// Plays one dialog against a gateway of its own.
 fn play(name: &str, text: &str) -> Result<(), String> {
     let (head, lines) = parse(text).map_err(|e| format!("{name}: {e}"))?;
-    let listener = TcpListener::bind(loopback(port())).expect("the port was free");
+    let listener = listen();
     let upstream = listener.local_addr().expect("it is bound");
     let mut site = Site::new(name)
         .one_worker()
@@ -569,7 +569,7 @@ mod tests {
 
     /// A stand-in that greets and refuses everything, to show that a dialog which is not kept to is noticed.
     fn stand_in() -> SocketAddr {
-        let listener = TcpListener::bind(loopback(port())).expect("the port was free");
+        let listener = listen();
         let address = listener.local_addr().expect("it is bound");
         std::thread::spawn(move || {
             let mut wire = Wire::new(listener.accept().expect("one comes").0).expect("a wire");

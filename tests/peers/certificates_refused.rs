@@ -1,11 +1,11 @@
 //! An upstream whose certificate bears another name, or comes from another authority, gets no credential and no mail.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
 use crate::support::client::Client;
-use crate::support::loopback;
+use crate::support::listen;
 use crate::support::wire::{Heard, Wire};
 
 #[test]
@@ -60,7 +60,7 @@ fn refused(what: &str, gateway: &Gateway) {
 
 /// An upstream that would take anything, and remembers each line that it hears, in the clear or under TLS.
 fn listener_in(implicit: bool) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind(loopback(port())).expect("the port was free");
+    let listener = listen();
     let address = listener.local_addr().expect("it is bound");
     let heard = Arc::new(Mutex::new(Vec::new()));
     let into = heard.clone();

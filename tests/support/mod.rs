@@ -51,6 +51,19 @@ pub fn port() -> u16 {
     panic!("no free loopback port");
 }
 
+/// Listens on a free port. A program that is being started holds, between its fork and its exec, whatever was open here: a port that
+/// was free a moment ago may seem taken for another.
+pub fn listen() -> TcpListener {
+    let port = port();
+    for _ in 0..200 {
+        if let Ok(listener) = TcpListener::bind(loopback(port)) {
+            return listener;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("port {port} was free, and is taken");
+}
+
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

@@ -1,11 +1,11 @@
 //! An honest upstream: it counts a message before it says 250 for it, ends content on CRLF.CRLF only, and keeps every octet.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{loopback, port};
+use super::listen;
 
 #[derive(Clone, Debug)]
 pub struct Captured {
@@ -39,7 +39,7 @@ impl Sink {
     }
 
     fn with(offers: &'static [&'static str], captured: Arc<Mutex<Vec<Captured>>>, keep: Arc<Keep>) -> Sink {
-        let listener = TcpListener::bind(loopback(port())).expect("the port was free");
+        let listener = listen();
         let address = listener.local_addr().expect("it is bound");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
