@@ -428,7 +428,7 @@ impl Inner {
 
     /// One line, if it is whole; `None` if more must come first.
     fn line(&mut self, rest: &[u8], out: &mut Outputs) -> Option<usize> {
-        let limit = if matches!(self.stage, Stage::Auth(_)) || starts_with_auth(rest) { AUTH_LINE } else { COMMAND_LINE };
+        let limit = if matches!(self.stage, Stage::Auth(_)) || starts_with(rest, b"AUTH ") { AUTH_LINE } else { COMMAND_LINE };
         // A lone CR or LF ends nothing and is refused at once, so that two readers never disagree on where a command ends.
         let end = memchr::memchr2(b'\r', b'\n', rest);
         if self.check_length(end.unwrap_or(rest.len()) + 2, limit, out) {
@@ -466,6 +466,8 @@ impl Inner {
         let charset = self.transaction.as_ref().map_or(Charset::Ascii, |t| t.charset);
         let command = match command::parse(line, offer, charset) {
             Ok(command) => command,
+            // How many octets of content follow such a line nobody knows: none of them may be taken for commands.
+            Err(fault) if starts_with(line, b"BDAT") => return self.end(fault.reply(), out),
             Err(fault) => {
                 // A message cannot go on with a recipient or a sender that was not understood, but the session can.
                 return self.fault(fault.reply(), out);
@@ -920,8 +922,8 @@ impl Inner {
     }
 }
 
-fn starts_with_auth(line: &[u8]) -> bool {
-    line.len() >= 5 && line[..5].eq_ignore_ascii_case(b"AUTH ")
+fn starts_with(line: &[u8], verb: &[u8]) -> bool {
+    line.get(..verb.len()).is_some_and(|start| start.eq_ignore_ascii_case(verb))
 }
 
 /// Replies in the order of their commands: an answer that comes early waits for those before it.

@@ -150,6 +150,14 @@ fn an_exchange_that_is_not_text_is_called_off_upstream() {
 }
 
 #[test]
+fn a_chunk_of_unknown_length_is_not_taken_for_commands() {
+    let wire = b"EHLO c\r\nMAIL FROM:<a@x.uk>\r\nRCPT TO:<b@x.uk>\r\nBDAT much\r\nMAIL FROM:<smuggled@x.uk>\r\n";
+    let (said, asked, _) = whole(wire);
+    assert!(said.ends_with("octets and, for the last chunk, LAST\r\n"), "{said}");
+    assert!(!asked.iter().any(|a| a.contains("smuggled")), "{asked:?}");
+}
+
+#[test]
 fn shutdown_lets_content_in_and_ends_all_else() {
     for (wire, waits) in [
         (&b""[..], false),
