@@ -149,6 +149,8 @@ impl Number {
         match self {
             Number::RecipientCount => format!("{n} recipient{s}"),
             Number::OutsiderCount => format!("{n} recipient{s} outside the council"),
+            // Partners are not counted, and "0 external addresses" would be news to whoever sees theirs.
+            Number::VisibleExternal if n == 0 => "no address outside the council and its partners is visible".into(),
             Number::VisibleExternal => format!("{n} external address{es} {are} visible"),
             Number::VisiblePersonal => format!("{n} personal address{es} {are} visible"),
             Number::InnerRecipients => format!("{n} address{es} {are} visible inside the signed part"),
