@@ -22,6 +22,9 @@ use crate::outbox::{self, Outbox};
 use crate::records::{self, Recorder};
 use crate::transport::{listen, tls};
 
+/// Large messages that one thread's sessions have judged at the same time; names of upstreams are looked up there too.
+const LARGE_AT_ONCE: usize = 4;
+
 /// A gateway that runs.
 pub struct Running {
     shared: Arc<Shared>,
@@ -273,7 +276,7 @@ fn work(
     inbox: mpsc::UnboundedReceiver<Handed>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(LARGE_AT_ONCE).build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(event = "worker_failed", %error),
     };

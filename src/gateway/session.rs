@@ -25,7 +25,7 @@ use crate::smtp::command::{Mail, Rcpt};
 use crate::smtp::server::{Secret, Ticket, WaitsFor};
 use crate::smtp::{Answer, Ask, Committed, Extensions, Input, Mechanism, Outputs, Reply, ServerSession, wording};
 use crate::transport::connection::{self, UpstreamError};
-use crate::transport::limits::{AuthKey, Refusal};
+use crate::transport::limits::AuthKey;
 use crate::transport::stream::Read;
 use crate::transport::{Connection, Stream, Timer, tls};
 
@@ -48,7 +48,7 @@ pub async fn serve(worker: Rc<Worker>, site: Arc<Site>, listener: usize, tcp: Tc
         Err(refusal) => {
             metrics.turned_away.inc();
             tracing::debug!(event = "turned_away", listener = %settings.name, ?refusal);
-            return turn_away(tcp, refusal).await;
+            return turn_away(tcp).await;
         }
     };
     metrics.open.inc();
@@ -68,7 +68,7 @@ impl Drop for Session {
     }
 }
 
-async fn turn_away(tcp: TcpStream, _refusal: Refusal) {
+async fn turn_away(tcp: TcpStream) {
     let mut timer = Timer::new(Duration::from_secs(5));
     let mut stream = Stream::Plain(tcp);
     if stream.write(wording::TOO_MANY_CONNECTIONS.wire(), &mut timer).await.is_ok() {

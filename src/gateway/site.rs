@@ -206,7 +206,8 @@ impl Worker {
 
     /// A name for a message that a person can read out: eight characters without those that look alike.
     pub fn reference(&self) -> String {
-        // SplitMix64 (Steele, Lea, Flood 2014): a permutation, so that no reference comes twice before 2^64 others.
+        // SplitMix64 (Steele, Lea, Flood 2014) over a random seed. 40 bits are enough to find a message with its time, not to
+        // be the only one for ever.
         let mut z = self.references.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
         self.references.set(z);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -86,7 +86,6 @@ pub struct Connection {
     pub uses: u32,
     /// When it was last given back.
     pub idle_since: Instant,
-    secure: bool,
 }
 
 impl Connection {
@@ -99,7 +98,6 @@ impl Connection {
         if upstream.tls == UpstreamTls::Implicit {
             stream = handshake(stream, upstream, tls).await?;
         }
-        let secure = !matches!(stream, Stream::Plain(_));
         let mut connection = Connection {
             stream,
             session: ClientSession::new(),
@@ -108,7 +106,6 @@ impl Connection {
             extensions: Extensions::default(),
             uses: 0,
             idle_since: Instant::now(),
-            secure,
         };
         let (_, greeting) = connection.reply(GREETING).await?;
         if !greeting.is_success() {
@@ -147,14 +144,8 @@ impl Connection {
         }
         self.session = self.session.secured()?;
         self.stream = handshake(self.stream, upstream, tls).await?;
-        self.secure = true;
         self.hello(hostname).await?;
         Ok(self)
-    }
-
-    /// Whether TLS protects it, or the upstream is configured without (loopback).
-    pub fn is_secure(&self) -> bool {
-        self.secure
     }
 
     /// Puts a command line into the next write; its reply is owed from now on.
