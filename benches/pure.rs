@@ -13,7 +13,7 @@ use lychgate::config::settings::{Council, Markings, People};
 use lychgate::config::{Diagnostics, Source};
 use lychgate::demo::shipped;
 use lychgate::message::{EditPlan, RawMessage, Splice};
-use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Policy, Recipient, Role, Session, evaluate, explain_facts};
+use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate, explain_facts};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::client::Asked;
 use lychgate::smtp::data::{self, LineEnds};
@@ -136,7 +136,7 @@ fn facts() -> Box<dyn FnMut()> {
     let message = agenda();
     let (envelope, session) = (envelope(), submission());
     Box::new(move || {
-        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now() };
+        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now(), outside: Outside::unasked() };
         black_box(explain_facts(&Facts::new(&case, &policy)));
     })
 }
@@ -144,7 +144,7 @@ fn facts() -> Box<dyn FnMut()> {
 fn judged(policy: Policy, message: RawMessage, edits: usize) -> Box<dyn FnMut()> {
     let (envelope, session) = (envelope(), submission());
     Box::new(move || {
-        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now() };
+        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now(), outside: Outside::unasked() };
         let verdict = evaluate(&policy, &Facts::new(&case, &policy));
         assert_eq!(verdict.edits.len(), edits, "{:?}", verdict.matches);
         black_box(verdict);
@@ -168,6 +168,7 @@ fn compiled(files: &[(&str, &str)]) -> Policy {
         listeners: &listeners,
         source: None,
         tune: &[],
+        sources: Sources::ALL,
     };
     let files: Vec<_> = files.iter().map(|(name, text)| Arc::new(Source { name: (*name).into(), text: (*text).into() })).collect();
     let mut faults = Diagnostics::new();

@@ -3,6 +3,8 @@
 //! ```text
 //! ```toml       rules, beside those of the line "Rules: rules/wragby" at the top of the page (before the first case: for all)
 //! ```envelope   from, to (comma between), role, login; otherwise From and To, Cc, Bcc of the message, on a submission listener
+//! ```outside    what was asked outside: `virus: true`, `dmarc: fail`, `first-contact: unknown the index is away`, `rate: 300`;
+//!               otherwise no virus, all authentication passed, nobody new, nobody seen together, nothing sent before
 //! ```message    as it came, LF for CRLF; `{{openers}}` are filled from the page's ```name blocks
 //! ```expect     one statement a line, see `check`
 //! ```
@@ -16,7 +18,10 @@ use lychgate::config::settings::{Council, Markings, People, Person};
 use lychgate::config::{Diagnostics, Source};
 use lychgate::message::{RawMessage, Splice, View};
 use lychgate::policy::detect::recipients;
-use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Policy, Recipient, Role, Session, Verdict, evaluate, explain_all};
+use lychgate::policy::outside::{Authentication, Fact};
+use lychgate::policy::{
+    Case, Envelope, Facts, Login, Mode, Outside, Policy, Recipient, Role, Session, Sources, Verdict, evaluate, explain_all,
+};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::{Address, ReversePath};
 
@@ -57,7 +62,16 @@ pub fn load(files: &[Arc<Source>], mode: Mode) -> (Option<Policy>, Diagnostics) 
         header: Some("X-Council-Confidential".into()),
     };
     let listeners = [("submission".into(), Role::Submission), ("connector".into(), Role::Connector), ("mx".into(), Role::Mx)];
-    let site = Site { council: &council, people: &people, markings: &markings, mode, listeners: &listeners, source: None, tune: &[] };
+    let site = Site {
+        council: &council,
+        people: &people,
+        markings: &markings,
+        mode,
+        listeners: &listeners,
+        source: None,
+        tune: &[],
+        sources: Sources::ALL,
+    };
     let mut diagnostics = Diagnostics::new();
     let policy = rules::load(files, &site, &mut diagnostics);
     (policy, diagnostics)
@@ -102,10 +116,8 @@ fn parse(text: &str) -> Page {
             match (kind, page.cases.last_mut()) {
                 ("toml", None) => page.toml.push_str(&block),
                 ("toml", Some(case)) => case.toml.push_str(&block),
-                ("envelope", _) => {
-                    envelope =
-                        block.lines().filter_map(|l| l.split_once(':')).map(|(k, v)| (k.trim().to_string(), v.trim().to_string())).collect()
-                }
+                ("envelope", _) => envelope.extend(words(&block)),
+                ("outside", _) => envelope.extend(words(&block).map(|(k, v)| (format!("outside {k}"), v))),
                 ("message", _) => message = block,
                 ("expect", Some(case)) => {
                     case.steps.push((envelope.clone(), message.clone(), block));
@@ -116,6 +128,38 @@ fn parse(text: &str) -> Page {
         }
     }
     page
+}
+
+fn words(block: &str) -> impl Iterator<Item = (String, String)> {
+    block.lines().filter_map(|l| l.split_once(':')).map(|(k, v)| (k.trim().to_string(), v.trim().to_string()))
+}
+
+/// What the case's `outside` block says; what it does not name is as harmless as can be.
+fn outside(words: &HashMap<String, String>, policy: &Policy) -> Outside {
+    fn fact<T>(words: &HashMap<String, String>, word: &str, otherwise: T, read: impl Fn(&str) -> T) -> Fact<T> {
+        match words.get(&format!("outside {word}")) {
+            None => Fact::Known(otherwise),
+            Some(text) => match text.strip_prefix("unknown") {
+                Some(why) => Fact::unknown(why.trim()),
+                None => Fact::Known(read(text)),
+            },
+        }
+    }
+    let flag = |word: &str| fact(words, word, false, |text| text == "true");
+    let result = |word: &str| {
+        let read = |text: &str| Authentication::WORDS.iter().find(|(w, _)| *w == text).expect("pass, fail or none").1;
+        fact(words, word, Authentication::Pass, read)
+    };
+    Outside {
+        virus: flag("virus"),
+        spf: result("spf"),
+        dkim: result("dkim"),
+        dmarc: result("dmarc"),
+        seen_together: flag("seen-together"),
+        first_contact: flag("first-contact"),
+        protected_before: flag("protected-before"),
+        rates: policy.rates().iter().map(|_| fact(words, "rate", 1, |text| text.parse().expect("a number"))).collect(),
+    }
 }
 
 #[test]
@@ -205,7 +249,8 @@ fn judge(page: &Page, policy: &Policy, words: &HashMap<String, String>, message:
     };
     let session = Session { role, listener: words.get("role").map_or("submission", String::as_str).into(), login, tls: true };
     let now = words.get("now").map_or("2026-05-14T10:00[Europe/London]", String::as_str).parse().expect("now");
-    let case = Case { message: &raw, envelope: &envelope, session: &session, now };
+    let outside = outside(words, policy);
+    let case = Case { message: &raw, envelope: &envelope, session: &session, now, outside: &outside };
     let facts = Facts::new(&case, policy);
     let verdict = evaluate(policy, &facts);
     let output = Splice::apply(&raw, &verdict.plan).to_vec();
@@ -388,7 +433,13 @@ fn order_never_decides() {
         let raw = RawMessage::new(b"From: a@b.uk\r\nSubject: x\r\n\r\nx\r\n".to_vec());
         let envelope = Envelope { reverse_path: ReversePath::Null, recipients: vec![] };
         let session = Session { role: Role::Mx, listener: "mx".into(), login: Login::None, tls: false };
-        let case = Case { message: &raw, envelope: &envelope, session: &session, now: "2026-05-14T10:00[UTC]".parse().expect("now") };
+        let case = Case {
+            message: &raw,
+            envelope: &envelope,
+            session: &session,
+            now: "2026-05-14T10:00[UTC]".parse().expect("now"),
+            outside: Outside::unasked(),
+        };
         let verdict = evaluate(&policy, &Facts::new(&case, &policy));
         seen.push((verdict.disposition.clone(), verdict.decided_by.clone(), verdict.plan.is_untouched()));
     }
@@ -432,7 +483,13 @@ fn given_messages_are_judged() {
             let envelope =
                 Envelope { reverse_path: ReversePath::Address(from), recipients: vec![Recipient { address: to, reply_code: 250 }] };
             let session = Session { role: Role::Submission, listener: "submission".into(), login: Login::None, tls: true };
-            let case = Case { message: &raw, envelope: &envelope, session: &session, now: "2026-05-14T10:00[UTC]".parse().expect("now") };
+            let case = Case {
+                message: &raw,
+                envelope: &envelope,
+                session: &session,
+                now: "2026-05-14T10:00[UTC]".parse().expect("now"),
+                outside: Outside::unasked(),
+            };
             let facts = Facts::new(&case, &policy);
             let verdict = evaluate(&policy, &facts);
             let said =
@@ -476,6 +533,7 @@ fn tuning_and_expectations() {
             listeners: &[],
             source: Some(&source),
             tune: &tuned,
+            sources: Sources::ALL,
         };
         let mut diagnostics = Diagnostics::new();
         let policy = rules::load(&files, &site, &mut diagnostics);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::counted;
 use crate::config::{self, Diagnostics, Settings};
 use crate::policy::Mode;
+use crate::policy::outside::Source;
 
 /// Exit 0 if the gateway would start, 1 if not.
 pub fn run(given: Option<&Path>) -> ExitCode {
@@ -31,6 +32,7 @@ pub fn report(path: &Path) -> (String, bool) {
                 counted(settings.policy.rules().len(), "rule"),
                 summary(settings)
             ));
+            out.push_str(&unjudged(settings));
         }
     }
     (out, settings.is_some())
@@ -43,6 +45,18 @@ pub fn tally(diagnostics: &Diagnostics) -> String {
         0 => errors,
         n => format!("{errors}, {}", counted(n, "warning")),
     }
+}
+
+/// Rules that this site has no means to judge, by what it lacks.
+fn unjudged(settings: &Settings) -> String {
+    let mut out = String::new();
+    for source in [Source::Scanner, Source::Dns, Source::Past] {
+        let ids: Vec<&str> = settings.policy.unjudged(source).collect();
+        if !ids.is_empty() {
+            out.push_str(&format!("Not judged here, since {}: {}.\n", source.absence(), ids.join(", ")));
+        }
+    }
+    out
 }
 
 fn summary(settings: &Settings) -> String {

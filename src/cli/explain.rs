@@ -126,7 +126,8 @@ fn explain(args: &Args, settings: &Settings, listener: &Listener, file: &Path) -
     }
     let session = session(args, listener, &envelope);
     let now = jiff::Timestamp::now().to_zoned(settings.time_zone.clone());
-    let case = Case { message: &message, envelope: &envelope, session: &session, now };
+    let outside = policy::Outside::unknown("`explain` asks nobody");
+    let case = Case { message: &message, envelope: &envelope, session: &session, now, outside: &outside };
     let facts = Facts::new(&case, &settings.policy);
     let verdict = policy::evaluate(&settings.policy, &facts);
     let unmatched = if args.all { policy::explain_all(&settings.policy, &facts) } else { Vec::new() };

@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use diagnostics::{Diagnostic, Diagnostics, Level, Source};
 pub use settings::Settings;
 
-use crate::policy::Mode;
+use crate::policy::{Mode, Sources};
 
 /// Larger than any site file: what is larger is the wrong file.
 const LARGEST: u64 = 1 << 20;
@@ -73,7 +73,16 @@ pub fn load_with(
             .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
             .collect();
         let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
-        let site = rules::Site { council, people, markings, mode, listeners: &listeners, source: Some(&source), tune: &options.rules.tune };
+        let site = rules::Site {
+            council,
+            people,
+            markings,
+            mode,
+            listeners: &listeners,
+            source: Some(&source),
+            tune: &options.rules.tune,
+            sources: Sources::default(),
+        };
         rules::load(&rules::find(&paths, d), &site, d)
     };
     let settings = resolve::settings(&options, &files, compile, &mut found);

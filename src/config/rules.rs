@@ -23,11 +23,11 @@ use self::reader::{Reader, Value};
 use self::when::Patterns;
 use super::settings::{Council, Markings, People};
 use super::{Diagnostics, Source, syntax};
-use crate::policy::condition::{Condition, Number, Span};
+use crate::policy::condition::{Condition, Number, Rate, Span};
 use crate::policy::detect::marking::MarkingSettings;
 use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Member, Policy, Rule};
 use crate::policy::say::{Fill, Template, TemplateFault};
-use crate::policy::{Mode, Role};
+use crate::policy::{Mode, Role, Sources};
 
 /// The largest rule file that is read: a Clerk's longest is a hundredth of it.
 const LARGEST: u64 = 4 << 20;
@@ -46,6 +46,8 @@ pub struct Site<'a> {
     pub source: Option<&'a Arc<Source>>,
     /// `[rules.tune.ID]`, as it stands in the site file.
     pub tune: &'a [(Spanned<String>, &'a DeTable<'a>)],
+    /// Where facts from outside come from.
+    pub sources: Sources,
 }
 
 /// The rule files at `paths`: files as they are, folders with every `*.toml` in them in the order of the names.
@@ -142,6 +144,7 @@ struct Loading<'a, 'd> {
     d: &'d mut Diagnostics,
     lists: Lists,
     patterns: Patterns,
+    rates: Vec<Rate>,
     conditions: BTreeMap<String, Named<'a>>,
     clauses: BTreeMap<Arc<str>, crate::policy::rule::Clause>,
     rules: Vec<Rule>,
@@ -186,6 +189,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             d,
             lists,
             patterns: Patterns::default(),
+            rates: Vec::new(),
             conditions,
             clauses,
             rules: Vec::new(),
@@ -465,7 +469,7 @@ impl<'a, 'd> Loading<'a, 'd> {
     }
 
     fn finish(self) -> Option<Policy> {
-        let Loading { site, docs, d, mut lists, patterns, clauses, rules, exempts, .. } = self;
+        let Loading { site, docs, d, mut lists, patterns, rates, clauses, rules, exempts, .. } = self;
         let patterns = patterns.compile(d)?;
         if d.has_errors() {
             return None;
@@ -482,6 +486,8 @@ impl<'a, 'd> Loading<'a, 'd> {
             rules,
             exempts,
             patterns,
+            rates,
+            sources: site.sources,
             partners: lists.set("partners"),
             consumer: lists.set("consumer"),
             marking: MarkingSettings {

@@ -101,7 +101,7 @@ impl Gate {
         let session = Session { role: Role::Submission, listener: "submission".into(), login: Login::Known(sender.into()), tls: false };
         let message = RawMessage::new(octets.to_vec());
         let now = jiff::Timestamp::now().to_zoned(self.time_zone.clone());
-        let case = Case { message: &message, envelope: &envelope, session: &session, now };
+        let case = Case { message: &message, envelope: &envelope, session: &session, now, outside: policy::Outside::unasked() };
         let facts = Facts::new(&case, &self.policy);
         let reason = |m: &policy::Match| {
             let weight = Weight::of(m.mode.word(), m.overridden.clone());

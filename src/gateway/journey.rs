@@ -14,7 +14,7 @@ use crate::message::view::View;
 use crate::message::{EditPlan, RawMessage, Splice};
 use crate::outbox::Told;
 use crate::policy::reply::reply as reply_to;
-use crate::policy::{self, Case, Disposition, Envelope, Facts, RecordLevel, Verdict};
+use crate::policy::{self, Case, Disposition, Envelope, Facts, Outside, RecordLevel, Verdict, Wants};
 use crate::records::{Entry, Outcome, StoreError, Ticket};
 use crate::smtp::client::Asked;
 use crate::smtp::{Answer, ClientSession, Final, Reply, server, wording};
@@ -39,6 +39,8 @@ struct Judged {
     /// A refusal that is not the policy's: a loop, or mail that this listener does not take.
     refusal: Option<Reply>,
     size: u64,
+    /// What the verdict still hangs on.
+    wants: Wants,
 }
 
 impl Session {
@@ -59,7 +61,7 @@ impl Session {
         let now = jiff::Timestamp::now().to_zoned(self.site.settings.time_zone.clone());
         // 2 gather, 3 judge
         let started = Instant::now();
-        let Some(mut judged) = self.judge(message, envelope, now.clone()).await else {
+        let Some(mut judged) = self.judge_with_all(message, envelope, now.clone()).await else {
             tracing::error!(event = "judge_failed", listener = %self.settings().name, %reference);
             self.reset_upstream().await;
             return Answer::Reply(wording::LOCAL_FAULT);
@@ -125,8 +127,23 @@ impl Session {
         }
     }
 
+    /// Judges with nothing asked outside, and where the verdict hangs on something, asks and judges again.
+    async fn judge_with_all(&self, message: RawMessage, envelope: Envelope, now: jiff::Zoned) -> Option<Judged> {
+        let judged = self.judge(message, envelope, now.clone(), None).await?;
+        if judged.wants.is_empty() {
+            return Some(judged);
+        }
+        let outside = self.gather(&judged, &now).await;
+        self.judge(judged.message, judged.envelope, now, Some(outside)).await
+    }
+
+    /// Asks outside for what the judgement hangs on. Whatever cannot be had is unknown, with the reason.
+    async fn gather(&self, _judged: &Judged, _now: &jiff::Zoned) -> Outside {
+        Outside::unknown("it cannot be asked for")
+    }
+
     /// Judges, on a thread of its own where the message is large. None if the judge failed: a fault of ours.
-    async fn judge(&self, message: RawMessage, envelope: Envelope, now: jiff::Zoned) -> Option<Judged> {
+    async fn judge(&self, message: RawMessage, envelope: Envelope, now: jiff::Zoned, outside: Option<Outside>) -> Option<Judged> {
         let context = Context {
             site: self.site.clone(),
             listener: self.listener,
@@ -138,6 +155,7 @@ impl Session {
                 tls: self.is_tls(),
             },
             now,
+            outside,
         };
         if message.len() <= LARGE {
             return std::panic::catch_unwind(AssertUnwindSafe(|| context.judge(message, envelope))).ok();
@@ -290,6 +308,7 @@ impl Session {
             sender: String::new(),
             refusal: None,
             size: judged.size,
+            wants: Wants::default(),
         };
         let entry = self.entry(copy, reference, time, None);
         recorder.reserve(entry).await.map(Some)
@@ -353,6 +372,8 @@ struct Context {
     peer: admission::Peer,
     session: policy::Session,
     now: jiff::Zoned,
+    /// None on the first pass: nothing was asked yet.
+    outside: Option<Outside>,
 }
 
 impl Context {
@@ -365,7 +386,8 @@ impl Context {
             .is_some_and(|s| stamp::verifies(s, envelope.reverse_path.as_str(), &message, self.now.timestamp().as_second()));
         let nothing = policy::Policy::default();
         let policy = if judged_already { &nothing } else { &*settings.policy };
-        let case = Case { message: &message, envelope: &envelope, session: &self.session, now: self.now.clone() };
+        let outside = self.outside.as_ref().unwrap_or_else(|| Outside::unasked());
+        let case = Case { message: &message, envelope: &envelope, session: &self.session, now: self.now.clone(), outside };
         let facts = Facts::new(&case, &settings.policy);
         let view = facts.view();
         let refusal = if view.named("Received").count() > settings.limits.hops {
@@ -389,10 +411,11 @@ impl Context {
         let message_id = view.message_id().map(str::to_string);
         let subject = settings.monitoring.as_ref().filter(|m| m.subject).map(|_| view.subject().to_string());
         let sender = if verdict.notices.is_empty() { String::new() } else { facts.sender().who.clone().unwrap_or_default() };
+        let wants = facts.wants();
         drop(facts);
         drop(case);
         let size = message.len() as u64;
-        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size }
+        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size, wants }
     }
 }
 

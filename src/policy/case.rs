@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::outside::Outside;
 use crate::message::RawMessage;
 use crate::smtp::{Address, ReversePath};
 
@@ -12,6 +13,8 @@ pub struct Case<'a> {
     pub session: &'a Session,
     /// The time of judging, in the council's time zone.
     pub now: jiff::Zoned,
+    /// What was asked outside about it.
+    pub outside: &'a Outside,
 }
 
 /// The envelope as the client gave it and as the upstream answered.

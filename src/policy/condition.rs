@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::case::Role;
+use super::outside::{Authentication, Outer, Source};
 use super::people::Who;
 
 /// One question, or several joined.
@@ -51,6 +52,15 @@ pub enum Condition {
     /// From and to; past midnight where `to` is not after `from`.
     Hours(jiff::civil::Time, jiff::civil::Time),
     Weekdays(Vec<jiff::civil::Weekday>),
+    Virus(bool),
+    Spf(Vec<Authentication>),
+    Dkim(Vec<Authentication>),
+    Dmarc(Vec<Authentication>),
+    SeenTogether(bool),
+    FirstContact(bool),
+    Rate(RateTest),
+    /// Any of these facts could not be had.
+    UnknownFact(Vec<Outer>),
     /// A word whose fact cannot be had yet: always unknown.
     Unavailable(Unavailable),
 }
@@ -64,16 +74,8 @@ pub struct Unavailable {
 
 /// The words that need a fact from outside which no part of the gateway brings yet.
 pub const UNAVAILABLE: &[Unavailable] = &[
-    Unavailable { word: "seen-together", needs: "the index of past mail" },
-    Unavailable { word: "first-contact", needs: "the index of past mail" },
-    Unavailable { word: "virus", needs: "a virus scanner" },
-    Unavailable { word: "spf", needs: "look-ups in the DNS" },
-    Unavailable { word: "dkim", needs: "look-ups in the DNS" },
-    Unavailable { word: "dmarc", needs: "look-ups in the DNS" },
-    Unavailable { word: "rate", needs: "counts of past mail" },
     Unavailable { word: "password-disclosed", needs: "trying passwords on attachments" },
     Unavailable { word: "impersonates", needs: "the comparison of look-alike names" },
-    Unavailable { word: "unknown", needs: "evidence from outside" },
 ];
 
 impl Unavailable {
@@ -267,6 +269,38 @@ pub struct AttachmentTest {
     pub absent: bool,
 }
 
+/// How often, of whom, within which time: kept once in the policy for all rules that ask for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    pub of: RateOf,
+    pub by: RateBy,
+    /// Seconds.
+    pub per: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RateOf {
+    Messages,
+    Recipients,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RateBy {
+    /// The account that logged in.
+    Login,
+    Sender,
+    /// From this sender to one of these recipients.
+    Pair,
+}
+
+/// This message and those before it within the time are at least so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RateTest {
+    /// Index into the policy's rates.
+    pub rate: usize,
+    pub at_least: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Identifier {
     NationalInsurance,
@@ -314,6 +348,8 @@ words! {
         NationalInsurance = "national-insurance", Nhs = "nhs", BankAccount = "bank-account", TaxReference = "tax-reference",
         Passport = "passport", DrivingLicence = "driving-licence", PaymentCard = "payment-card",
     }
+    RateOf { Messages = "messages", Recipients = "recipients" }
+    RateBy { Login = "login", Sender = "sender", Pair = "pair" }
     Link { TextDiffers = "text-differs", LookAlike = "look-alike", Numeric = "numeric", Shortened = "shortened" }
 }
 
@@ -342,6 +378,8 @@ impl Condition {
             | Recipient(_)
             | EveryRecipient(_)
             | EveryOutsider(_) => 40,
+            // Asked last: a rule that anything else settles costs no look-up.
+            SeenTogether(_) | FirstContact(_) | Rate(_) | Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | UnknownFact(_) => 100,
         }
     }
 
@@ -363,6 +401,34 @@ impl Condition {
                 Condition::Is(_, one) => one.mentions(test),
                 _ => false,
             }
+    }
+
+    /// Whether it cannot hold without something that satisfies `test`: of alternatives, every one.
+    pub fn requires(&self, test: &dyn Fn(&Condition) -> bool) -> bool {
+        test(self)
+            || match self {
+                Condition::All(each) => each.iter().any(|c| c.requires(test)),
+                Condition::Any(each) => !each.is_empty() && each.iter().all(|c| c.requires(test)),
+                Condition::Not(one) => one.mentions(test),
+                Condition::Is(_, one) => one.requires(test),
+                _ => false,
+            }
+    }
+
+    /// Whether this word, by itself, asks that source.
+    pub fn needs(&self, source: Source) -> bool {
+        let asks = |outer: Outer| outer.source() == source;
+        match self {
+            Condition::Virus(_) => asks(Outer::Virus),
+            Condition::Spf(_) => asks(Outer::Spf),
+            Condition::Dkim(_) => asks(Outer::Dkim),
+            Condition::Dmarc(_) => asks(Outer::Dmarc),
+            Condition::SeenTogether(_) => asks(Outer::SeenTogether),
+            Condition::FirstContact(_) => asks(Outer::FirstContact),
+            Condition::Rate(_) => asks(Outer::Rate),
+            Condition::UnknownFact(any) => any.iter().all(|o| asks(*o)),
+            _ => false,
+        }
     }
 
     /// The first bounded number in it, for `{count}`.

@@ -23,7 +23,8 @@ pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Verdict {
             continue;
         }
         match judge::matches(rule, facts) {
-            Truth::False => {}
+            // A rule that nothing here can judge is not judged; `check` says so.
+            Truth::False | Truth::Absent(_) => {}
             Truth::True => judging.matched(rule),
             Truth::Unknown(why) => judging.unknown(rule, &why),
         }

@@ -6,6 +6,7 @@ use super::condition::{Condition, Forwarding, Marking, PersonalAccount};
 use super::detect::attachments;
 use super::facts::Facts;
 use super::judge;
+use super::outside::{Authentication, Fact};
 use super::people::Class;
 use super::rule::{Policy, Rule};
 use super::say::list;
@@ -28,6 +29,7 @@ pub fn explain_all(policy: &Policy, facts: &Facts<'_>) -> Vec<(Arc<str>, String)
         match judge::matches(rule, facts) {
             Truth::True => {}
             Truth::Unknown(why) => out.push((rule.id.clone(), format!("it cannot be told: {why}"))),
+            Truth::Absent(why) => out.push((rule.id.clone(), format!("it cannot be judged here: {why}"))),
             Truth::False => out.push((rule.id.clone(), why_not(rule, facts))),
         }
     }
@@ -198,7 +200,7 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
         SendsAsOther(_) => match judge::holds(&Condition::SendsAsOther(true), facts) {
             Truth::True => "From is not the account that logged in".into(),
             Truth::False => "From is the account that logged in".into(),
-            Truth::Unknown(why) => why.to_string(),
+            Truth::Unknown(why) | Truth::Absent(why) => why.to_string(),
         },
         Dates(first, last) => {
             format!("the day is {}between {first} and {last}", if judge::holds(condition, facts).is_true() { "" } else { "not " })
@@ -213,6 +215,47 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
         }
         Weekdays(_) => format!("it is a {:?}", facts.case.now.weekday()),
         Unavailable(what) => what.why(),
+        _ => says_outer(condition, facts),
+    }
+}
+
+/// Facts from outside.
+fn says_outer(condition: &Condition, facts: &Facts<'_>) -> String {
+    use Condition::*;
+    let truth = judge::holds(condition, facts);
+    if let Truth::Unknown(why) | Truth::Absent(why) = &truth {
+        return why.to_string();
+    }
+    let outside = facts.case.outside;
+    let is = |wanted: bool| truth.is_true() == wanted;
+    let result = |what: &str, fact: &Fact<Authentication>| match fact {
+        Fact::Known(result) => format!("{what}: {}", result.name()),
+        _ => format!("{what} is not known"),
+    };
+    match condition {
+        Virus(wanted) => if is(*wanted) { "a virus was found in it" } else { "no virus was found" }.into(),
+        Spf(_) => result("SPF", &outside.spf),
+        Dkim(_) => result("DKIM", &outside.dkim),
+        Dmarc(_) => result("DMARC", &outside.dmarc),
+        SeenTogether(wanted) => if is(*wanted) {
+            "all who can be seen had seen one another before"
+        } else {
+            "not all who can be seen had seen one another before"
+        }
+        .into(),
+        FirstContact(wanted) => {
+            if is(*wanted) { "there was no mail between them before" } else { "there was mail between them before" }.into()
+        }
+        Rate(test) => {
+            let rate = facts.policy.rates.get(test.rate);
+            let n = facts.rate(test.rate).unwrap_or_default();
+            rate.map_or_else(String::new, |r| format!("{n} {} by this {} within {}", r.of.name(), r.by.name(), super::say::duration(r.per)))
+        }
+        UnknownFact(any) => {
+            let n: Vec<&str> = any.iter().filter(|o| facts.is_unknown(**o).is_true()).map(|o| o.name()).collect();
+            if n.is_empty() { "all that was asked is known".into() } else { format!("{} could not be had", n.join(", ")) }
+        }
+        _ => String::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is so about one message, each fact worked out when a rule first asks for it, and kept.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use super::case::{Case, Login, Role};
 use super::condition::{Automatic, Direction, Number};
@@ -9,9 +9,11 @@ use super::detect::marking::{self, Marks};
 use super::detect::own_account::{self, User};
 use super::detect::recipients::{self, Visible};
 use super::detect::{automatic, identifiers, prefixes};
+use super::outside::{self, Fact, Outer, Wants};
 use super::pattern::{Found, Kind};
 use super::people::{Class, domain_of};
 use super::rule::Policy;
+use super::truth::Truth;
 use super::verdict::FactSummary;
 use crate::message::{ProtectionLevel, View};
 
@@ -35,6 +37,7 @@ pub struct Facts<'a> {
     addresses_in_text: OnceCell<usize>,
     own_recipient: OnceCell<bool>,
     found: Vec<OnceCell<Found>>,
+    wanted: Cell<Wants>,
 }
 
 /// Who sent it, as the envelope and the From field say.
@@ -79,6 +82,42 @@ impl<'a> Facts<'a> {
             addresses_in_text: OnceCell::new(),
             own_recipient: OnceCell::new(),
             found: policy.patterns.iter().map(|_| OnceCell::new()).collect(),
+            wanted: Cell::new(Wants::default()),
+        }
+    }
+
+    /// What was missed from outside in all that was judged so far.
+    pub fn wants(&self) -> Wants {
+        self.wanted.get()
+    }
+
+    /// A fact from outside, or what it makes of a condition that needs it.
+    pub(super) fn outer<T: Copy>(&self, outer: Outer, fact: &Fact<T>) -> Result<T, Truth> {
+        outside::known(Some(fact), outer, self.policy.sources, &self.wanted)
+    }
+
+    /// Messages or recipients of the policy's rate of that number, this message counted.
+    pub(super) fn rate(&self, rate: usize) -> Result<u64, Truth> {
+        outside::known(self.case.outside.rates.get(rate), Outer::Rate, self.policy.sources, &self.wanted)
+    }
+
+    /// Whether a fact could not be had.
+    pub(super) fn is_unknown(&self, outer: Outer) -> Truth {
+        let outside = self.case.outside;
+        let answer = match outer {
+            Outer::Virus => self.outer(outer, &outside.virus).map(|_| ()),
+            Outer::Spf => self.outer(outer, &outside.spf).map(|_| ()),
+            Outer::Dkim => self.outer(outer, &outside.dkim).map(|_| ()),
+            Outer::Dmarc => self.outer(outer, &outside.dmarc).map(|_| ()),
+            Outer::SeenTogether => self.outer(outer, &outside.seen_together).map(|_| ()),
+            Outer::FirstContact => self.outer(outer, &outside.first_contact).map(|_| ()),
+            Outer::ProtectedBefore => self.outer(outer, &outside.protected_before).map(|_| ()),
+            Outer::Rate => (0..self.policy.rates.len()).map(|rate| self.rate(rate)).find(|r| r.is_err()).unwrap_or(Ok(0)).map(|_| ()),
+        };
+        match answer {
+            Ok(()) => Truth::False,
+            Err(Truth::Unknown(_)) if !self.wanted.get().has(outer) => Truth::True,
+            Err(other) => other,
         }
     }
 

@@ -4,6 +4,7 @@ use super::case::Login;
 use super::condition::{Condition, Forwarding, Marking, PersonalAccount, Protected, ReplyKind};
 use super::detect::attachments;
 use super::facts::Facts;
+use super::outside::Outer;
 use super::people::Class;
 use super::rule::Rule;
 use super::truth::Truth;
@@ -12,16 +13,21 @@ use crate::message::ProtectionLevel;
 /// Whether the rule's `when` holds and no exception does.
 pub fn matches(rule: &Rule, facts: &Facts<'_>) -> Truth {
     let when = holds(&rule.when, facts);
-    if when == Truth::False {
+    if matches!(when, Truth::False | Truth::Absent(_)) {
         return when;
     }
-    let exception = Truth::any(rule.unless.iter().map(|c| holds(c, facts)));
-    Truth::all([when, !exception])
+    // An exception that nothing here can tell lifts nothing.
+    let exceptions = rule.unless.iter().map(|c| match holds(c, facts) {
+        Truth::Absent(_) => Truth::False,
+        other => other,
+    });
+    Truth::all([when, !Truth::any(exceptions)])
 }
 
 /// Whether `condition` holds of the message.
 pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
     use Condition::*;
+    let outside = facts.case.outside;
     match condition {
         Always => Truth::True,
         All(each) => Truth::all(each.iter().map(|c| holds(c, facts))),
@@ -32,6 +38,18 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
         ProvenSender(who) => proven_sender(facts, who),
         SendsAsOther(true) => sends_as_other(facts),
         SendsAsOther(false) => !sends_as_other(facts),
+        Virus(wanted) => facts.outer(Outer::Virus, &outside.virus).map_or_else(|t| t, |found| (found == *wanted).into()),
+        Spf(any) => facts.outer(Outer::Spf, &outside.spf).map_or_else(|t| t, |found| any.contains(&found).into()),
+        Dkim(any) => facts.outer(Outer::Dkim, &outside.dkim).map_or_else(|t| t, |found| any.contains(&found).into()),
+        Dmarc(any) => facts.outer(Outer::Dmarc, &outside.dmarc).map_or_else(|t| t, |found| any.contains(&found).into()),
+        SeenTogether(wanted) => {
+            facts.outer(Outer::SeenTogether, &outside.seen_together).map_or_else(|t| t, |seen| (seen == *wanted).into())
+        }
+        FirstContact(wanted) => {
+            facts.outer(Outer::FirstContact, &outside.first_contact).map_or_else(|t| t, |first| (first == *wanted).into())
+        }
+        Rate(test) => facts.rate(test.rate).map_or_else(|t| t, |n| (n >= test.at_least).into()),
+        UnknownFact(any) => Truth::any(any.iter().map(|outer| facts.is_unknown(*outer))),
         simple => is_so(simple, facts).into(),
     }
 }
@@ -94,6 +112,7 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         Weekdays(any) => any.contains(&facts.case.now.weekday()),
         // Judged above.
         Always | All(_) | Any(_) | Not(_) | Is(..) | Unavailable(_) | ProvenSender(_) | SendsAsOther(_) => false,
+        Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | Rate(_) | UnknownFact(_) => false,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::condition::Condition;
+use super::condition::{Condition, Rate};
 use super::detect::marking::MarkingSettings;
+use super::outside::{Source, Sources};
 use super::pattern::PatternSet;
 use super::people::{AddressSet, Class, domain_of};
 use super::say::Template;
@@ -17,6 +18,9 @@ pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) exempts: Vec<Exempt>,
     pub(crate) patterns: Vec<PatternSet>,
+    /// What rules count over time, each once.
+    pub(crate) rates: Vec<Rate>,
+    pub(crate) sources: Sources,
     pub(crate) partners: Arc<AddressSet>,
     pub(crate) consumer: Arc<AddressSet>,
     pub(crate) marking: MarkingSettings,
@@ -190,6 +194,22 @@ impl Policy {
         &self.rules
     }
 
+    /// What rules count over time.
+    pub fn rates(&self) -> &[Rate] {
+        &self.rates
+    }
+
+    /// Rules that cannot be judged, since the site lacks this source. Rules that are off are not among them.
+    pub fn unjudged(&self, source: Source) -> impl Iterator<Item = &str> {
+        let lacks = move |c: &Condition| !self.sources.has(source) && c.needs(source);
+        self.rules.iter().filter(move |r| r.mode != Mode::Off && r.when.requires(&lacks)).map(|r| &*r.id)
+    }
+
+    /// Where facts from outside come from at this site.
+    pub fn sources(&self) -> Sources {
+        self.sources
+    }
+
     /// The clauses that rules may name.
     pub fn clauses(&self) -> impl Iterator<Item = &Clause> {
         self.clauses.values()
@@ -213,6 +233,8 @@ impl Default for Policy {
             rules: Vec::new(),
             exempts: Vec::new(),
             patterns: Vec::new(),
+            rates: Vec::new(),
+            sources: Sources::default(),
             partners: Arc::default(),
             consumer: Arc::default(),
             marking: MarkingSettings::default(),

@@ -107,6 +107,14 @@ pub fn list(items: &[String], most: usize) -> String {
     }
 }
 
+/// Seconds as people say them: "1 hour", "7 days".
+pub fn duration(seconds: u64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (n, word) =
+        units.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit)).map_or((0, "second"), |(u, w)| (seconds / u, *w));
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

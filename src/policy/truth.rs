@@ -1,4 +1,5 @@
-//! Three-valued logic: a fact that had to come from outside and could not be had is neither true nor false.
+//! Three-valued logic: a fact that had to come from outside and could not be had is neither true nor false. Beside the three stands
+//! what this site has no means to know at all: a rule that needs it is not judged, and an exception that needs it lifts nothing.
 
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ pub enum Truth {
     True,
     False,
     Unknown(Arc<str>),
+    /// The site has nothing that could tell, and why.
+    Absent(Arc<str>),
 }
 
 impl Truth {
@@ -19,26 +22,28 @@ impl Truth {
         *self == Truth::True
     }
 
-    /// False settles it; else unknown does. Nothing is asked after the first false.
+    /// False settles it; else what cannot be known here does, else unknown. Nothing is asked after the first false.
     pub fn all(each: impl IntoIterator<Item = Truth>) -> Truth {
         let mut out = Truth::True;
         for truth in each {
             match truth {
                 Truth::False => return Truth::False,
                 Truth::Unknown(_) if out == Truth::True => out = truth,
+                Truth::Absent(_) if !matches!(out, Truth::Absent(_)) => out = truth,
                 _ => {}
             }
         }
         out
     }
 
-    /// True settles it; else unknown does. Nothing is asked after the first true.
+    /// True settles it; else unknown does, else what cannot be known here. Nothing is asked after the first true.
     pub fn any(each: impl IntoIterator<Item = Truth>) -> Truth {
         let mut out = Truth::False;
         for truth in each {
             match truth {
                 Truth::True => return Truth::True,
-                Truth::Unknown(_) if out == Truth::False => out = truth,
+                Truth::Absent(_) if out == Truth::False => out = truth,
+                Truth::Unknown(_) if !matches!(out, Truth::Unknown(_)) => out = truth,
                 _ => {}
             }
         }
@@ -78,6 +83,12 @@ mod tests {
         assert_eq!(Truth::any([Truth::False, u()]), u());
         assert_eq!(Truth::any([]), Truth::False);
         assert_eq!(!u(), u());
+        let a = || Truth::Absent("no means".into());
+        assert_eq!(Truth::all([u(), a(), u()]), a());
+        assert_eq!(Truth::all([a(), Truth::False]), Truth::False);
+        assert_eq!(Truth::any([a(), u(), a()]), u());
+        assert_eq!(Truth::any([a(), Truth::True]), Truth::True);
+        assert_eq!(!a(), a());
         assert_eq!(!Truth::False, Truth::True);
     }
 }

@@ -7,7 +7,7 @@ use super::{Doc, Site};
 use crate::config::Diagnostics;
 use crate::message::{RawMessage, View};
 use crate::policy::detect::recipients;
-use crate::policy::{Case, Envelope, Facts, Login, Policy, Recipient, Role, Session, evaluate};
+use crate::policy::{Case, Envelope, Facts, Login, Outside, Policy, Recipient, Role, Session, evaluate};
 use crate::smtp::address::Charset;
 use crate::smtp::{Address, ReversePath};
 
@@ -79,7 +79,8 @@ pub fn run(docs: &[Doc<'_>], site: &Site<'_>, policy: &Policy, d: &mut Diagnosti
             let session =
                 Session { role, listener: known.map_or("sample".into(), |(name, _)| name.clone()), login: Login::None, tls: true };
             let envelope = Envelope { reverse_path, recipients };
-            let case = Case { message: &raw, envelope: &envelope, session: &session, now: jiff::Zoned::now() };
+            let outside = Outside::unknown("samples are judged without asking anybody");
+            let case = Case { message: &raw, envelope: &envelope, session: &session, now: jiff::Zoned::now(), outside: &outside };
             let facts = Facts::new(&case, policy);
             let verdict = evaluate(policy, &facts);
             if verdict.disposition.word() != wanted {

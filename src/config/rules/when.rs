@@ -12,6 +12,7 @@ use super::{Loading, Named, RULE};
 use crate::config::{Diagnostics, Source, spelling, units};
 use crate::policy::Role;
 use crate::policy::condition::*;
+use crate::policy::outside::{Authentication, Outer};
 use crate::policy::pattern::{Kind, Pattern, PatternError, PatternSet};
 
 /// Every word that a condition may begin with; `header.NAME` beside them.
@@ -127,7 +128,8 @@ pub fn reads_content(condition: &Condition, patterns: &Patterns) -> bool {
 pub fn guards(condition: &Condition, patterns: &Patterns) -> bool {
     match condition {
         Condition::Attachment(_) | Condition::Ambiguous(_) => true,
-        Condition::Unavailable(what) => matches!(what.word, "virus" | "unknown"),
+        Condition::Virus(_) => true,
+        Condition::UnknownFact(any) => any.contains(&Outer::Virus),
         Condition::Pattern(used) => matches!(patterns.kind(used.set), Some(Kind::AttachmentName)),
         _ => false,
     }
@@ -408,6 +410,9 @@ impl<'a> Loading<'a, '_> {
                 }
                 if let Some(name) = word.strip_prefix("header.") {
                     return self.header(reader, key.span(), name, value);
+                }
+                if let Some(condition) = self.outer(reader, word, value) {
+                    return condition;
                 }
                 if let Some(what) = Unavailable::of(word) {
                     self.unavailable(reader, word, value);
@@ -859,15 +864,64 @@ impl<'a> Loading<'a, '_> {
         }
     }
 
+    /// Facts from outside; none if the word is another.
+    fn outer(&mut self, reader: Reader<'a>, word: &str, value: &'a Value<'a>) -> Option<Option<Condition>> {
+        Some(match word {
+            "virus" => reader.boolean(value, word, self.d).map(Condition::Virus),
+            "spf" => self.words(reader, value, word, Authentication::WORDS).map(Condition::Spf),
+            "dkim" => self.words(reader, value, word, Authentication::WORDS).map(Condition::Dkim),
+            "dmarc" => self.words(reader, value, word, Authentication::WORDS).map(Condition::Dmarc),
+            "seen-together" => reader.boolean(value, word, self.d).map(Condition::SeenTogether),
+            "first-contact" => reader.boolean(value, word, self.d).map(Condition::FirstContact),
+            "unknown" => self.words(reader, value, word, Outer::WORDS).map(Condition::UnknownFact),
+            "rate" => self.rate(reader, value),
+            _ => return None,
+        })
+    }
+
+    fn rate(&mut self, reader: Reader<'a>, value: &'a Value<'a>) -> Option<Condition> {
+        let example = "Write rate = { of = \"messages\", by = \"login\", at-least = 300, per = \"1h\" }.";
+        let DeValue::Table(table) = value.get_ref() else {
+            reader.error(value.span(), "`rate` takes a table", example, self.d);
+            return None;
+        };
+        reader.only(table, &["of", "by", "at-least", "per"], "rate", self.d);
+        for key in ["by", "at-least", "per"] {
+            if table.get(key).is_none() {
+                reader.error(value.span(), format!("`rate` does not say `{key}`"), example, self.d);
+                return None;
+            }
+        }
+        let word = |word: Option<String>, words: &[(&str, RateOf)]| match word {
+            None => Some(RateOf::Messages),
+            Some(word) => words.iter().find(|(w, _)| *w == word).map(|(_, of)| *of),
+        };
+        let of = word(reader.word(table, "of", &["messages", "recipients"], self.d), RateOf::WORDS)?;
+        let by = reader.word(table, "by", &["login", "sender", "pair"], self.d)?;
+        let by = RateBy::WORDS.iter().find(|(w, _)| *w == by).map(|(_, by)| *by)?;
+        let at_least = reader.integer(table.get("at-least")?, "at-least", self.d)?;
+        let per = reader.text(table, "per", self.d)?;
+        let per = match units::duration(per.get_ref()) {
+            Ok(duration) => duration.as_secs().max(1),
+            Err(fault) => {
+                reader.error(per.span(), fault.message, fault.help, self.d);
+                return None;
+            }
+        };
+        let rate = Rate { of, by, per };
+        let at = self.rates.iter().position(|r| *r == rate).unwrap_or_else(|| {
+            self.rates.push(rate);
+            self.rates.len() - 1
+        });
+        Some(Condition::Rate(RateTest { rate: at, at_least }))
+    }
+
     /// Words whose fact cannot be had yet are read strictly all the same, so that a rule need not change when it can.
     fn unavailable(&mut self, reader: Reader<'a>, word: &str, value: &'a Value<'a>) {
         match word {
-            "seen-together" | "first-contact" | "virus" => drop(reader.boolean(value, word, self.d)),
-            "spf" | "dkim" | "dmarc" => drop(reader.several(value, word, &["pass", "fail", "none"], self.d)),
             "password-disclosed" if !matches!(value.get_ref(), DeValue::Boolean(_)) => {
                 reader.several(value, word, &["beside", "later", "alone"], self.d);
             }
-            "unknown" => drop(reader.several(value, word, &["virus", "spf", "dkim", "dmarc", "seen-together", "first-contact"], self.d)),
             "impersonates" => {
                 for text in reader.texts_of(value, word, self.d) {
                     if text.get_ref().starts_with('@') {
@@ -878,27 +932,6 @@ impl<'a> Loading<'a, '_> {
                     }
                 }
             }
-            "rate" => match value.get_ref() {
-                DeValue::Table(table) => {
-                    reader.only(table, &["of", "by", "at-least", "per"], "rate", self.d);
-                    reader.word(table, "of", &["messages", "recipients"], self.d);
-                    reader.word(table, "by", &["login", "sender", "pair"], self.d);
-                    if let Some(n) = table.get("at-least") {
-                        reader.integer(n, "at-least", self.d);
-                    }
-                    if let Some(per) = reader.text(table, "per", self.d)
-                        && let Err(fault) = units::duration(per.get_ref())
-                    {
-                        reader.error(per.span(), fault.message, fault.help, self.d);
-                    }
-                }
-                _ => reader.error(
-                    value.span(),
-                    "`rate` takes a table",
-                    "Write rate = { of = \"messages\", by = \"login\", at-least = 300, per = \"1h\" }.",
-                    self.d,
-                ),
-            },
             _ => {}
         }
     }
