@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod check;
 pub mod explain;
+pub mod policy;
 pub mod trace;
 
 use std::ffi::OsString;
@@ -48,6 +49,9 @@ enum Command {
     Bench(bench::Args),
     /// Every key that the site file may hold, with its meaning
     Options,
+    /// The rules: their language, and what they make of the council's policy
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +81,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             None => ExitCode::FAILURE,
         },
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Policy(asked) => policy::run(&asked),
         Command::Options => {
             print(&config::reference::print());
             ExitCode::SUCCESS

@@ -10,6 +10,7 @@ mod lists;
 mod reader;
 mod then;
 mod when;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -214,6 +215,7 @@ impl<'a, 'd> Loading<'a, 'd> {
                 self.exempt(reader, span, table);
             }
         }
+        lint::always_refused_first(&self.rules, |rule| self.ids.get(&rule.id).cloned(), self.d);
         // A condition that no rule names still has its faults told.
         let names: Vec<String> = self.conditions.keys().cloned().collect();
         for name in names {

@@ -7,7 +7,7 @@ use super::outside::{Authentication, Outer, Source};
 use super::people::Who;
 
 /// One question, or several joined.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     Always,
     All(Vec<Condition>),
@@ -194,7 +194,7 @@ impl std::fmt::Display for Span {
 }
 
 /// Patterns of one set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternUse {
     /// Index into the policy's pattern sets.
     pub set: usize,

@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod facts;
 pub mod judge;
+pub mod logic;
 pub mod outside;
 pub mod pattern;
 pub mod people;

@@ -8,68 +8,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Reader, Value, in_order, kind};
-use super::{Loading, Named, RULE};
+use super::{Loading, Named, RULE, words};
 use crate::config::{Diagnostics, Source, spelling, units};
 use crate::policy::Role;
 use crate::policy::condition::*;
 use crate::policy::outside::{Authentication, Outer};
 use crate::policy::pattern::{Kind, Pattern, PatternError, PatternSet};
-
-/// Every word that a condition may begin with; `header.NAME` beside them.
-const WORDS: &[&str] = &[
-    "any",
-    "all",
-    "not",
-    "is",
-    "direction",
-    "role",
-    "listener",
-    "sender",
-    "proven-sender",
-    "envelope-sender",
-    "sends-as-other",
-    "recipient",
-    "every-recipient",
-    "every-outsider",
-    "recipient-count",
-    "outsider-count",
-    "visible-external",
-    "visible-personal",
-    "inner-recipients",
-    "subject",
-    "body",
-    "text",
-    "header",
-    "attachment-name",
-    "marked",
-    "protected",
-    "clear-text",
-    "identifiers",
-    "addresses-in-text",
-    "password-disclosed",
-    "forwarded",
-    "personal-account",
-    "calendar",
-    "list-mail",
-    "automatic",
-    "reply",
-    "seen-together",
-    "first-contact",
-    "attachment",
-    "links",
-    "ambiguous",
-    "virus",
-    "spf",
-    "dkim",
-    "dmarc",
-    "impersonates",
-    "size",
-    "rate",
-    "dates",
-    "hours",
-    "weekdays",
-    "unknown",
-];
 
 /// How deep conditions may stand in one another.
 const DEPTH: usize = 32;
@@ -328,6 +272,11 @@ impl<'a> Loading<'a, '_> {
         depth: usize,
     ) -> Option<Condition> {
         let word: &str = key.get_ref();
+        // The documented words are the door: what is not among them is read by no arm below.
+        if !words::is_condition(word) && !word.starts_with("header.") {
+            self.unknown_word(reader, key, word);
+            return None;
+        }
         match word {
             "any" => self.each(reader, word, value, depth).map(Condition::Any),
             "all" => self.each(reader, word, value, depth).map(Condition::All),
@@ -434,9 +383,9 @@ impl<'a> Loading<'a, '_> {
             );
             return;
         }
-        let help = match spelling::nearest(word, WORDS.iter().copied()) {
+        let help = match spelling::nearest(word, words::conditions()) {
             Some(near) => format!("Did you mean `{near}`?"),
-            None => "The README lists all conditions.".to_string(),
+            None => "`lychgate policy words` lists all conditions.".to_string(),
         };
         reader.error(key.span(), format!("there is no condition `{word}`"), help, self.d);
     }
