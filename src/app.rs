@@ -107,6 +107,7 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
         workers.push(thread.spawn(move || work(shared, sockets, u64::from_le_bytes(seed), desk, inbox, stopped))?);
     }
     keeper.spawn(tidy(shared.clone()));
+    keeper.spawn(watch_scanner(shared.clone()));
     drop(guard);
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);
@@ -180,6 +181,19 @@ impl Running {
         }
         self.shared.recorder.stop();
         self.keeper.shutdown_timeout(Duration::from_secs(2));
+    }
+}
+
+/// Asks the scanner from time to time whether it is there, so that `/health` knows it before mail has to wait.
+async fn watch_scanner(shared: Arc<Shared>) {
+    loop {
+        if let Some(scanner) = &shared.site.load_full().evidence.scanner {
+            let state = if scanner.ping().await.is_ok() { PartState::Ok } else { PartState::Degraded };
+            shared.metrics.health().set(Part::Scanner, state);
+        } else {
+            shared.metrics.health().set(Part::Scanner, PartState::Unknown);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
     }
 }
 

@@ -24,12 +24,13 @@
 //! config    → policy message smtp
 //! transport → config policy message smtp observe
 //! records   → config policy message smtp observe
+//! evidence  → config policy message smtp observe
 //! outbox    → records transport config policy message smtp observe
-//! gateway   → outbox records transport config policy message smtp observe
+//! gateway   → evidence outbox records transport config policy message smtp observe
 //! observe   → config policy smtp
-//! app       → gateway outbox records transport config policy message smtp observe
-//! demo      → app gateway outbox records transport config policy message smtp observe
-//! cli       → demo app gateway outbox records transport config policy message smtp observe
+//! app       → gateway evidence outbox records transport config policy message smtp observe
+//! demo      → app gateway evidence outbox records transport config policy message smtp observe
+//! cli       → demo app gateway evidence outbox records transport config policy message smtp observe
 //! ```
 //!
 //! # Invariants
@@ -45,6 +46,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod evidence;
 pub mod gateway;
 pub mod message;
 pub mod observe;

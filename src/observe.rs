@@ -76,6 +76,13 @@ pub struct Metrics {
     pub memory: Gauge,
     /// Messages turned away with 452 because `[limits] memory` was reached.
     pub memory_refused: Counter,
+    /// Messages that the scanner was shown, those in which it found something, and those of which it could say nothing.
+    pub scans: Counter,
+    pub scans_infected: Counter,
+    pub scans_failed: Counter,
+    /// Messages whose sender was looked up in the DNS, and those of which something was left open.
+    pub lookups: Counter,
+    pub lookups_failed: Counter,
     /// Rules read again on SIGHUP, and refused.
     pub reloads: Counter,
     pub reloads_refused: Counter,
@@ -188,6 +195,11 @@ impl Metrics {
         let notices_sent = counter("notices_sent", "Notices that the upstream took");
         let notices_failed = counter("notices_failed", "Notices that the upstream refused for good");
         let memory_refused = counter("memory_refused", "Messages told to come again because memory was full");
+        let scans = counter("scans", "Messages that the virus scanner was shown");
+        let scans_infected = counter("scans_infected", "Messages in which the virus scanner found something");
+        let scans_failed = counter("scans_failed", "Messages of which the virus scanner could say nothing");
+        let lookups = counter("lookups", "Messages whose sender was looked up in the DNS");
+        let lookups_failed = counter("lookups_failed", "Messages of which the DNS left something open");
         let reloads = counter("reloads", "Reloads of rules and certificates");
         let reloads_refused = counter("reloads_refused", "Reloads refused because of faults; the old stayed");
         let mut gauge = |name: &str, help: &str| {
@@ -212,6 +224,11 @@ impl Metrics {
             notices_sent,
             notices_failed,
             memory_refused,
+            scans,
+            scans_infected,
+            scans_failed,
+            lookups,
+            lookups_failed,
             reloads,
             reloads_refused,
             judge_seconds,
@@ -327,6 +344,10 @@ pub enum Part {
     Records,
     Outbox,
     Upstream,
+    /// Where one is set up.
+    Scanner,
+    /// Where look-ups are set up.
+    Dns,
 }
 
 /// How a part is. Only `Failed` of a part that mail needs makes the gateway unhealthy; that is for who sets it to decide.
@@ -339,7 +360,12 @@ pub enum PartState {
 }
 
 impl Part {
-    const ALL: [Part; 5] = [Part::Listeners, Part::Rules, Part::Records, Part::Outbox, Part::Upstream];
+    const ALL: [Part; 7] = [Part::Listeners, Part::Rules, Part::Records, Part::Outbox, Part::Upstream, Part::Scanner, Part::Dns];
+
+    /// Not every site has it: while nothing was heard of it, it is not shown.
+    fn is_optional(self) -> bool {
+        matches!(self, Part::Scanner | Part::Dns)
+    }
 
     fn word(self) -> &'static str {
         match self {
@@ -348,6 +374,8 @@ impl Part {
             Part::Records => "records",
             Part::Outbox => "outbox",
             Part::Upstream => "upstream",
+            Part::Scanner => "scanner",
+            Part::Dns => "dns",
         }
     }
 }
@@ -385,6 +413,9 @@ impl Health {
         let mut failed = false;
         for part in Part::ALL {
             let state = self.part(part);
+            if state == PartState::Unknown && part.is_optional() {
+                continue;
+            }
             failed |= state == PartState::Failed;
             let word = match state {
                 PartState::Unknown => "unknown",

@@ -81,7 +81,7 @@ pub fn load_with(
             listeners: &listeners,
             source: Some(&source),
             tune: &options.rules.tune,
-            sources: Sources::default(),
+            sources: Sources { scanner: options.scan.is_some(), dns: options.dns.is_some(), ..Sources::default() },
         };
         rules::load(&rules::find(&paths, d), &site, d)
     };

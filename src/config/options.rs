@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostics, Source};
-use super::settings::{Database, ListenerTls, Log, Network, UpstreamTls};
+use super::settings::{Clamd, Database, ListenerTls, Log, Network, UpstreamTls};
 use super::syntax;
 use super::table::Table;
 use super::units::{self, Fault};
@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub records: Records,
     pub outbox: Option<Outbox>,
     pub limits: Limits,
+    pub scan: Option<Scan>,
+    pub dns: Option<Dns>,
     pub console: Said<SocketAddr>,
     pub metrics: Option<Metrics>,
     pub log: Said<Log>,
@@ -147,6 +149,19 @@ pub struct Limits {
     pub hops: Said<u64>,
 }
 
+pub struct Scan {
+    pub span: Span,
+    pub clamd: Said<Clamd>,
+    pub timeout: Said<Duration>,
+    pub max_size: Said<u64>,
+}
+
+pub struct Dns {
+    pub servers: Vec<Spanned<SocketAddr>>,
+    pub timeout: Said<Duration>,
+    pub cache: Said<u64>,
+}
+
 pub struct Metrics {
     pub bind: Said<SocketAddr>,
     pub beyond_loopback: Said<bool>,
@@ -187,6 +202,8 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
         records: root.table("records", "records", d).map(|t| Records::read(&t, d)).unwrap_or_default(),
         outbox: root.table("outbox", "outbox", d).map(|t| Outbox::read(&t, d)),
         limits: root.table("limits", "limits", d).map(|t| Limits::read(&t, d)).unwrap_or_default(),
+        scan: root.table("scan", "scan", d).map(|t| Scan::read(&t, d)),
+        dns: root.table("dns", "dns", d).map(|t| Dns::read(&t, d)),
         console: root.table("console", "console", d).and_then(|t| required_bind(&t, "\"127.0.0.1:8025\"", d)),
         metrics: root
             .table("metrics", "metrics", d)
@@ -362,6 +379,28 @@ impl Limits {
     }
 }
 
+impl Scan {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Scan {
+        let clamd = t.parsed("clamd", clamd, d);
+        Scan {
+            span: t.span(),
+            clamd: t.require("clamd", clamd, "clamd = \"unix:/run/clamav/clamd.ctl\"", d),
+            timeout: t.parsed("timeout", period, d),
+            max_size: t.size("max-size", d),
+        }
+    }
+}
+
+impl Dns {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Dns {
+        Dns {
+            servers: t.list("servers", dns_server, d).unwrap_or_default(),
+            timeout: t.parsed("timeout", period, d),
+            cache: t.number("cache", 0..=1_000_000, d),
+        }
+    }
+}
+
 impl People {
     fn read(t: &Table<'_>, d: &mut Diagnostics) -> People {
         let own = t.table("own-accounts", "people.own-accounts", d);
@@ -484,6 +523,34 @@ fn purpose(text: &str) -> Result<String, Fault> {
     }
     let near = super::spelling::nearest(text, PURPOSES).map(|near| format!("Did you mean \"{near}\"? ")).unwrap_or_default();
     Err(Fault::new(format!("\"{text}\" is not a purpose that the law lists"), format!("{near}The purposes are {}.", PURPOSES.join(", "))))
+}
+
+/// `unix:/run/clamav/clamd.ctl` or `tcp:127.0.0.1:3310`.
+fn clamd(text: &str) -> Result<Clamd, Fault> {
+    let wanted = "Write \"unix:/run/clamav/clamd.ctl\" (LocalSocket in clamd.conf) or \"tcp:127.0.0.1:3310\" (TCPAddr and TCPSocket).";
+    if let Some(path) = text.strip_prefix("unix:").filter(|p| !p.is_empty()) {
+        return Ok(Clamd::Unix(path.into()));
+    }
+    let Some(address) = text.strip_prefix("tcp:") else {
+        return Err(Fault::new(format!("\"{text}\" is not a place where clamd listens"), wanted));
+    };
+    let address = units::socket(address).map_err(|_| Fault::new(format!("\"{text}\" is not a place where clamd listens"), wanted))?;
+    if !address.ip().to_canonical().is_loopback() {
+        let message = format!("mail would go to {address} in the clear, and anybody there could say that it has no virus");
+        return Err(Fault::new(message, "clamd knows no TLS and no password: let it run on this machine."));
+    }
+    Ok(Clamd::Tcp(address))
+}
+
+/// A name server's address, with a port where it is not 53.
+fn dns_server(text: &str) -> Result<SocketAddr, Fault> {
+    let address = text.parse::<std::net::IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    address.or_else(|_| text.parse()).map_err(|_| {
+        Fault::new(
+            format!("\"{text}\" is not the address of a name server"),
+            "Write a number address: \"192.0.2.53\", or \"127.0.0.1:5353\" where the port is not 53.",
+        )
+    })
 }
 
 /// A duration that is not nothing.

@@ -38,7 +38,6 @@ pub fn home_of(key: &str) -> Option<&'static str> {
 /// What is planned and not there yet.
 pub fn not_yet(table: &str, key: &str) -> Option<&'static str> {
     match (table, key) {
-        ("", "scan") => Some("Scanning for viruses is not available yet. Delete the table."),
         ("console", "saml") => Some("Signing in by SAML is not available yet. Delete the table."),
         ("upstream", "pace" | "pacing") => Some("Pacing is not available yet. Delete the key."),
         _ => None,
@@ -116,6 +115,20 @@ pub const KEYS: &[Key] = &[
     key("", "records", "", "", "Where records are kept, sealed, and for how long."),
     key("", "outbox", "", "", "How the gateway sends mail of its own: notices to senders and the Clerk."),
     key("", "limits", "", "", "What one message, one client and all together may take."),
+    key(
+        "",
+        "scan",
+        "",
+        "",
+        "The virus scanner, for rules that ask `virus`: ClamAV's daemon. Without this table those rules are not judged.",
+    ),
+    key(
+        "",
+        "dns",
+        "",
+        "",
+        "Look-ups in the DNS, for rules that ask `spf`, `dkim`, `dmarc` or `proven-sender`. Without this table those rules are not judged. Empty, it uses this machine's name servers.",
+    ),
     key("", "console", "", "", "The Clerk's web page."),
     key("", "metrics", "", "", "Figures and health for the operator's monitoring."),
     key("", "log", "", "", "What is written to the log. Never an address, a subject or a word of a message."),
@@ -327,6 +340,32 @@ pub const KEYS: &[Key] = &[
     key("limits", "message-timeout", "30min", "\"30min\"", "How long one message may take to arrive."),
     key("limits", "drain", "30s", "\"30s\"", "How long messages on their way in may take to finish when the gateway is stopped."),
     key("limits", "hops", "100", "100", "Received lines above which a message is going round in circles."),
+    //
+    key(
+        "scan",
+        "clamd",
+        "",
+        "\"unix:/run/clamav/clamd.ctl\"",
+        "Where clamd listens: unix: and a path, or tcp: and an address of this machine. What its heuristics say of encrypted files, macros and links is no virus here: rules have words for those. Keep StreamMaxLength in clamd.conf at least as large as message-size.",
+    ),
+    key(
+        "scan",
+        "timeout",
+        "20s",
+        "\"20s\"",
+        "How long one message may take, the wait for its turn included; after that it is unknown whether it has a virus.",
+    ),
+    key("scan", "max-size", "whatever clamd takes", "\"35MB\"", "The largest message that is sent to it; for a larger one it is unknown."),
+    //
+    key("dns", "servers", "this machine's own", "[\"127.0.0.1:5353\"]", "Name servers, by number address, with a port where it is not 53."),
+    key(
+        "dns",
+        "timeout",
+        "8s",
+        "\"8s\"",
+        "How long all look-ups about one message may take together; what did not come by then is unknown.",
+    ),
+    key("dns", "cache", "4096", "4096", "Answers that are kept, for as long as their owners allow and at most a day."),
     //
     key("console", "bind", "", "\"127.0.0.1:8025\"", "The address and port of the page."),
     //

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -10,8 +11,8 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options};
 use super::settings::{
-    Council, Database, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person, Records, Retention, Role,
-    Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
+    Clamd, Council, Database, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person, Records,
+    Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
 use crate::policy::Policy;
@@ -36,6 +37,7 @@ pub fn settings(
     let records = resolver.records(d);
     let outbox = resolver.outbox(&council, d);
     let metrics = resolver.metrics(d);
+    let scan = resolver.scan(d);
     let people = resolver.people(&council, d);
     let markings = resolver.markings(d);
     let policy = compile(&council, &people, &markings, d);
@@ -53,12 +55,28 @@ pub fn settings(
         monitoring,
         records,
         outbox,
+        scan,
+        dns: options.dns.as_ref().map(dns),
         metrics,
         console: options.console.as_ref().map(|c| *c.get_ref()),
         log: said(&options.log).unwrap_or(Log::Text),
         policy: Arc::new(policy?),
         hostname: hostname?,
     })
+}
+
+/// Long enough for a large archive; a client waits at least ten minutes (RFC 5321 §4.5.3.2.6).
+const SCAN_TIMEOUT: Duration = Duration::from_secs(20);
+/// SPF alone may ask ten times.
+const DNS_TIMEOUT: Duration = Duration::from_secs(8);
+const DNS_CACHE: u64 = 4_096;
+
+fn dns(dns: &options::Dns) -> Dns {
+    Dns {
+        servers: dns.servers.iter().map(|s| *s.get_ref()).collect(),
+        timeout: said(&dns.timeout).unwrap_or(DNS_TIMEOUT),
+        cache: said(&dns.cache).unwrap_or(DNS_CACHE),
+    }
 }
 
 struct Resolver<'a> {
@@ -488,6 +506,26 @@ impl Resolver<'_> {
             .or_else(|| username.map(|u| u.get_ref().clone()).filter(|u| u.contains('@')))
             .or_else(|| Some(format!("gateway@{}", council.domains.first()?)))?;
         Some(Outbox { upstream, from, credential: username.map(|u| u.get_ref().clone()).zip(password) })
+    }
+
+    fn scan(&self, d: &mut Diagnostics) -> Option<Scan> {
+        let scan = self.options.scan.as_ref()?;
+        let largest = said(&self.options.limits.message_size).unwrap_or(Limits::default().message_size);
+        if let Some(most) = &scan.max_size
+            && *most.get_ref() < largest
+        {
+            d.warning(
+                self.source,
+                most.span(),
+                "larger messages than this are never scanned",
+                "Where a rule waits for the scanner they are deferred until their sender gives up. Make it as large as `message-size`, and StreamMaxLength in clamd.conf too.",
+            );
+        }
+        let clamd = match scan.clamd.as_ref()?.get_ref() {
+            Clamd::Unix(path) => Clamd::Unix(self.files.resolve(path)),
+            tcp => tcp.clone(),
+        };
+        Some(Scan { clamd, timeout: said(&scan.timeout).unwrap_or(SCAN_TIMEOUT), max_size: said(&scan.max_size) })
     }
 
     fn limits(&self, d: &mut Diagnostics) -> Limits {

@@ -19,6 +19,10 @@ pub struct Settings {
     pub records: Records,
     pub outbox: Option<Outbox>,
     pub limits: Limits,
+    /// The virus scanner.
+    pub scan: Option<Scan>,
+    /// Look-ups for SPF, DKIM and DMARC.
+    pub dns: Option<Dns>,
     pub metrics: Option<SocketAddr>,
     /// The Clerk's web page.
     pub console: Option<SocketAddr>,
@@ -250,6 +254,35 @@ impl Default for Retention {
         let days = |n: u64| Duration::from_secs(n * 86_400);
         Retention { events: days(90), incidents: days(365), held: days(7), access: days(730) }
     }
+}
+
+/// A virus scanner: ClamAV's daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    pub clamd: Clamd,
+    /// For one message, the wait for its turn included.
+    pub timeout: Duration,
+    /// Octets above which a message is not sent to it; none for whatever it takes.
+    pub max_size: Option<u64>,
+}
+
+/// Where clamd listens. It speaks in the clear, so that it must be on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clamd {
+    Unix(PathBuf),
+    /// Loopback only.
+    Tcp(SocketAddr),
+}
+
+/// Look-ups in the DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// None for those of this machine.
+    pub servers: Vec<SocketAddr>,
+    /// For all look-ups about one message together.
+    pub timeout: Duration,
+    /// Answers that are kept for as long as their owners allow.
+    pub cache: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -10,9 +10,15 @@ use super::session::Session;
 use super::site::Site;
 use super::{admission, late, stamp};
 use crate::config::settings::Role;
+use crate::evidence::authentication::{Authenticated, Claims};
+use crate::evidence::clamd::{ScanFault, Scanned};
 use crate::message::view::View;
 use crate::message::{EditPlan, RawMessage, Splice};
+use crate::observe::{Part, PartState};
 use crate::outbox::Told;
+use crate::policy::detect::recipients;
+use crate::policy::outside::{Fact, Source};
+use crate::policy::people::domain_of;
 use crate::policy::reply::reply as reply_to;
 use crate::policy::{self, Case, Disposition, Envelope, Facts, Outside, RecordLevel, Verdict, Wants};
 use crate::records::{Entry, Outcome, StoreError, Ticket};
@@ -129,17 +135,86 @@ impl Session {
 
     /// Judges with nothing asked outside, and where the verdict hangs on something, asks and judges again.
     async fn judge_with_all(&self, message: RawMessage, envelope: Envelope, now: jiff::Zoned) -> Option<Judged> {
-        let judged = self.judge(message, envelope, now.clone(), None).await?;
+        let mut judged = self.judge(message, envelope, now.clone(), None).await?;
         if judged.wants.is_empty() {
             return Some(judged);
         }
-        let outside = self.gather(&judged, &now).await;
+        let outside = self.gather(&mut judged, &now).await;
         self.judge(judged.message, judged.envelope, now, Some(outside)).await
     }
 
-    /// Asks outside for what the judgement hangs on. Whatever cannot be had is unknown, with the reason.
-    async fn gather(&self, _judged: &Judged, _now: &jiff::Zoned) -> Outside {
-        Outside::unknown("it cannot be asked for")
+    /// Asks outside for what the judgement hangs on, all at once. Whatever cannot be had is unknown, with the reason.
+    async fn gather(&self, judged: &mut Judged, _now: &jiff::Zoned) -> Outside {
+        let message = Arc::new(std::mem::replace(&mut judged.message, RawMessage::new(Vec::new())));
+        let (virus, authenticated) = tokio::join!(self.scan(&message, judged), self.authenticate(&message, judged));
+        let mut outside = Outside { virus, ..Outside::default() };
+        if let Some(Authenticated { spf, dkim, dmarc }) = authenticated {
+            (outside.spf, outside.dkim, outside.dmarc) = (spf, dkim, dmarc);
+        }
+        outside.settle("it cannot be asked for");
+        // Nobody else holds it any more: what was asked has answered or was ended.
+        judged.message = Arc::try_unwrap(message).unwrap_or_else(|shared| RawMessage::new(shared.as_bytes().to_vec()));
+        outside
+    }
+
+    /// The virus scanner's word, where the verdict hangs on it.
+    async fn scan(&self, message: &RawMessage, judged: &Judged) -> Fact<bool> {
+        let scanner = match &self.site.evidence.scanner {
+            Some(scanner) if judged.wants.any_of(Source::Scanner) => scanner,
+            _ => return Fact::Unasked,
+        };
+        let metrics = &self.worker.shared.metrics;
+        metrics.scans.inc();
+        let scanned = scanner.scan(message.as_bytes()).await;
+        metrics
+            .health()
+            .set(Part::Scanner, if scanned.as_ref().is_err_and(ScanFault::is_the_scanners) { PartState::Degraded } else { PartState::Ok });
+        match scanned {
+            Ok(Scanned::Clean) => Fact::Known(false),
+            Ok(Scanned::Infected(signature)) => {
+                metrics.scans_infected.inc();
+                tracing::info!(event = "virus_found", listener = %self.settings().name, signature, octets = message.len());
+                Fact::Known(true)
+            }
+            Ok(Scanned::Remarked(signature)) => {
+                tracing::debug!(event = "scanner_remarked", listener = %self.settings().name, signature);
+                Fact::Known(false)
+            }
+            Err(fault) => {
+                metrics.scans_failed.inc();
+                tracing::warn!(event = "scan_failed", listener = %self.settings().name, %fault, octets = message.len());
+                Fact::unknown(&fault.to_string())
+            }
+        }
+    }
+
+    /// What the DNS says of the sender, where the verdict hangs on it.
+    async fn authenticate(&self, message: &Arc<RawMessage>, judged: &Judged) -> Option<Authenticated> {
+        let authenticator = self.site.evidence.authenticator.as_ref().filter(|_| judged.wants.any_of(Source::Dns))?;
+        // A mail program's address and its unsigned mail are nothing that the DNS knows about: there the login proves the sender.
+        if self.settings().role == Role::Submission {
+            return Some(Authenticated::nothing());
+        }
+        let claims = Claims {
+            // A connector's mail comes from the provider, whose address says nothing of the author.
+            peer: (self.settings().role == Role::Mx).then_some(self.peer.address),
+            hello: self.hello.to_string(),
+            reverse_path: judged.envelope.reverse_path.address().map(|a| a.normal()).unwrap_or_default(),
+            author_domains: author_domains(&View::new(message.as_bytes())),
+        };
+        let found = authenticator.authenticate(message.clone(), claims).await;
+        let open = [&found.spf, &found.dkim, &found.dmarc].into_iter().find_map(|fact| match fact {
+            Fact::Unknown(why) => Some(why),
+            _ => None,
+        });
+        let metrics = &self.worker.shared.metrics;
+        metrics.lookups.inc();
+        metrics.health().set(Part::Dns, if open.is_some() { PartState::Degraded } else { PartState::Ok });
+        if let Some(why) = open {
+            metrics.lookups_failed.inc();
+            tracing::warn!(event = "lookups_failed", listener = %self.settings().name, why = %why);
+        }
+        Some(found)
     }
 
     /// Judges, on a thread of its own where the message is large. None if the judge failed: a fault of ours.
@@ -417,6 +492,18 @@ impl Context {
         let size = message.len() as u64;
         Judged { message, envelope, verdict, message_id, subject, sender, refusal, size, wants }
     }
+}
+
+/// The domains of all From authors, each once.
+fn author_domains(view: &View<'_>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for (address, _) in recipients::named(view, &["From"]) {
+        let domain = domain_of(&address);
+        if !out.iter().any(|d| d == domain) {
+            out.push(domain.to_string());
+        }
+    }
+    out
 }
 
 /// The verdict on what was refused before any rule was asked.

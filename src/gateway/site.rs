@@ -12,6 +12,8 @@ use arc_swap::ArcSwap;
 use super::late::Late;
 use crate::config::Settings;
 use crate::config::settings::{Listener, ListenerTls, Role};
+use crate::evidence::Evidence;
+use crate::evidence::dns::ResolverError;
 use crate::observe::Metrics;
 use crate::outbox::Outbox;
 use crate::policy::{Class, Policy};
@@ -34,6 +36,7 @@ pub struct Site {
     /// By upstream: what it offered last.
     pub offers: Vec<Mutex<Offered>>,
     pub classes: Arc<dyn records::Classes>,
+    pub evidence: Evidence,
     /// Tells one load from the next, so that kept connections of an old one are not used.
     pub generation: u64,
 }
@@ -68,6 +71,8 @@ impl Offered {
 pub enum SiteError {
     #[error("listener {listener}: {source}")]
     Listener { listener: Arc<str>, source: TlsError },
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
     #[error("upstream {upstream}: {source}")]
     Upstream { upstream: Arc<str>, source: TlsError },
 }
@@ -110,7 +115,8 @@ impl Site {
         let tls_out = tls_out.collect::<Result<_, _>>()?;
         let offers = settings.upstreams.iter().map(|_| Mutex::default()).collect();
         let classes = Arc::new(Classes(settings.policy.clone()));
-        Ok(Site { servers, tls_in, tls_out, offers, classes, settings, generation })
+        let evidence = Evidence::new(&settings)?;
+        Ok(Site { evidence, servers, tls_in, tls_out, offers, classes, settings, generation })
     }
 }
 

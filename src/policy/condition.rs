@@ -360,7 +360,7 @@ impl Condition {
         match self {
             Always | Role(_) | Listener(_) | Dates(..) | Hours(..) | Weekdays(_) | Unavailable(_) | Number(self::Number::Size, _) => 0,
             EnvelopeSender(_) | Direction(_) | SendsAsOther(_) => 1,
-            Sender(_) | ProvenSender(_) | HeaderPresent(..) | ListMail(_) => 2,
+            Sender(_) | HeaderPresent(..) | ListMail(_) => 2,
             Recipient(_) | EveryRecipient(_) | EveryOutsider(_) | Number(..) if !self.reads_body() => 3,
             PersonalAccount(_) | Reply(_) => 4,
             Automatic(_) | NotAutomatic => 6,
@@ -378,6 +378,8 @@ impl Condition {
             | Recipient(_)
             | EveryRecipient(_)
             | EveryOutsider(_) => 40,
+            // Where no login proves it, this too is asked outside.
+            ProvenSender(_) => 90,
             // Asked last: a rule that anything else settles costs no look-up.
             SeenTogether(_) | FirstContact(_) | Rate(_) | Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | UnknownFact(_) => 100,
         }

@@ -1,11 +1,12 @@
 //! Does a condition hold? Three-valued, and no fact is asked for that cannot change the answer.
 
-use super::case::Login;
+use super::alignment::is_aligned;
+use super::case::{Login, Role};
 use super::condition::{Condition, Forwarding, Marking, PersonalAccount, Protected, ReplyKind};
 use super::detect::attachments;
 use super::facts::Facts;
-use super::outside::Outer;
-use super::people::Class;
+use super::outside::{Authentication, Outer};
+use super::people::{Class, domain_of};
 use super::rule::Rule;
 use super::truth::Truth;
 use crate::message::ProtectionLevel;
@@ -130,7 +131,7 @@ fn personal_account(facts: &Facts<'_>, which: PersonalAccount) -> bool {
     }
 }
 
-/// The From author is in `who`, and the login says so too. Whatever else could prove it (SPF, DKIM) is not looked up yet.
+/// The From author is in `who`, and the login says so too, or what the author's domain publishes in the DNS.
 fn proven_sender(facts: &Facts<'_>, who: &super::people::Who) -> Truth {
     let [(author, _)] = facts.sender().authors.as_slice() else { return Truth::False };
     if !who.contains(author) {
@@ -139,8 +140,32 @@ fn proven_sender(facts: &Facts<'_>, who: &super::people::Who) -> Truth {
     match facts.login_is(author) {
         Some(same) => same.into(),
         None if facts.case.session.login == Login::Hidden => Truth::unknown("the login does not tell its name"),
-        None => Truth::unknown("nothing proves the sender yet: it needs look-ups in the DNS"),
+        // A mail program that did not log in has nothing to prove itself by.
+        None if facts.case.session.role == Role::Submission => Truth::False,
+        None => proven_domain(facts, domain_of(author)),
     }
+}
+
+/// The author's domain stands by the message: by DMARC where it has a policy, else by its own signature, or by SPF of a reverse path
+/// of its own. What stands by a domain can only say of its users what the domain's owner lets them write.
+fn proven_domain(facts: &Facts<'_>, author: &str) -> Truth {
+    let outside = facts.case.outside;
+    match facts.outer(Outer::Dmarc, &outside.dmarc) {
+        Ok(Authentication::Pass) => return Truth::True,
+        Ok(Authentication::Fail) => return Truth::False,
+        // What the author's domain demands is not known.
+        Err(truth) => return truth,
+        Ok(Authentication::None) => {}
+    }
+    let dkim = facts.outer(Outer::Dkim, &outside.dkim).map_or_else(|t| t, |r| (r == Authentication::Pass).into());
+    let reverse = facts.sender().envelope.as_deref().map(domain_of);
+    let spf = match reverse {
+        Some(domain) if is_aligned(domain, author) => {
+            facts.outer(Outer::Spf, &outside.spf).map_or_else(|t| t, |r| (r == Authentication::Pass).into())
+        }
+        _ => Truth::False,
+    };
+    Truth::any([dkim, spf])
 }
 
 /// From is not the account that logged in. Without a login there is nothing to compare.
