@@ -317,6 +317,19 @@ impl Judged<'_> {
                 yes(why.contains(part), why.clone())
             }
             "clause" => yes(verdict.matches.iter().any(|m| m.clauses.iter().any(|c| **c == *rest)), "no match has it".into()),
+            // goes-to ADDRESSES: the envelope that leaves, in any order.
+            "goes-to" => {
+                let envelope = &self.facts.case().envelope.recipients;
+                let accepted = envelope.iter().enumerate().filter(|(_, r)| r.is_accepted()).map(|(i, r)| (i, &r.address));
+                let mut legs: Vec<String> = verdict.route.legs(accepted).iter().map(|l| l.address.normal()).collect();
+                legs.sort();
+                yes(legs.join(" ") == rest, legs.join(" "))
+            }
+            "dropped" => yes(verdict.route.drop.as_deref() == Some(rest), format!("{:?}", verdict.route.drop)),
+            "contains" => {
+                let output = String::from_utf8_lossy(self.output).replace("\r\n", "\n");
+                yes(output.contains(&rest.replace("\\n", "\n")), output)
+            }
             "untouched" => yes(self.input == self.output && verdict.plan.is_untouched(), "bytes differ".into()),
             "body-untouched" => yes(body(self.input) == body(self.output), "bodies differ".into()),
             "overridden" => yes(

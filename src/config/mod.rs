@@ -22,6 +22,7 @@ use std::sync::Arc;
 pub use diagnostics::{Diagnostic, Diagnostics, Level, Source};
 pub use settings::Settings;
 
+use self::settings::UpstreamTls;
 use crate::policy::{Mode, Sources};
 
 /// Larger than any site file: what is larger is the wrong file.
@@ -73,6 +74,14 @@ pub fn load_with(
             .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
             .collect();
         let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
+        let checked =
+            |u: &options::Upstream| u.tls.as_ref().is_some_and(|t| matches!(*t.get_ref(), UpstreamTls::Starttls | UpstreamTls::Implicit));
+        let sources = Sources {
+            scanner: options.scan.is_some(),
+            dns: options.dns.is_some(),
+            past: false,
+            tls: options.upstreams.iter().any(checked),
+        };
         let site = rules::Site {
             council,
             people,
@@ -81,7 +90,7 @@ pub fn load_with(
             listeners: &listeners,
             source: Some(&source),
             tune: &options.rules.tune,
-            sources: Sources { scanner: options.scan.is_some(), dns: options.dns.is_some(), ..Sources::default() },
+            sources,
         };
         rules::load(&rules::find(&paths, d), &site, d)
     };

@@ -8,6 +8,7 @@ mod expect;
 mod lint;
 mod lists;
 mod reader;
+mod routes;
 mod then;
 mod when;
 pub mod words;
@@ -137,6 +138,9 @@ struct Doc<'a> {
 const TOP: &[&str] = &["rule", "list", "condition", "exempt", "expect", "policy", "clause"];
 
 /// Keys of `[[rule]]`.
+/// How long it is remembered that somebody was told.
+const LONGEST_EVERY: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
 const RULE: &[&str] = &["id", "title", "clauses", "mode", "say", "override", "if-unknown", "when", "unless", "then"];
 
 struct Loading<'a, 'd> {
@@ -216,6 +220,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             }
         }
         lint::always_refused_first(&self.rules, |rule| self.ids.get(&rule.id).cloned(), self.d);
+        routes::check(&self.rules, &self.ids, self.site.sources, self.d);
         // A condition that no rule names still has its faults told.
         let names: Vec<String> = self.conditions.keys().cloned().collect();
         for name in names {
@@ -309,7 +314,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             Some("defer") => IfUnknown::Defer,
             Some("hold") => IfUnknown::Hold,
             Some(_) => IfUnknown::Skip,
-            None if rule.then.stops() || rule.then.edits() => IfUnknown::Defer,
+            None if rule.then.stops() || rule.then.edits() || rule.then.routes() => IfUnknown::Defer,
             None => IfUnknown::Skip,
         };
         if let Some(tune) = tune {

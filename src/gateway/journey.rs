@@ -81,6 +81,9 @@ impl Session {
             self.record(judged, &reference, now.timestamp(), Outcome::own(reply.code()));
             return Answer::Reply(reply);
         }
+        if judged.verdict.route.drop.is_some() && judged.verdict.automatic {
+            return self.drop_it(judged, &reference, &now).await;
+        }
         // 4 splice
         let plan = self.outgoing(&mut judged, &reference, &now);
         // 5 commit: where the record is mandatory its row is durable before the content goes upstream
@@ -92,6 +95,16 @@ impl Session {
                 return Answer::Reply(wording::RECORD_FAULT);
             }
         };
+        if !judged.verdict.route.is_as_sent()
+            && let Err(reply) = self.reroute(&judged.envelope, &judged.verdict.route).await
+        {
+            let end = Outcome::own(reply.code());
+            match ticket {
+                Some(ticket) => shared.recorder.complete(ticket, end),
+                None => self.record(judged, &reference, now.timestamp(), end),
+            }
+            return Answer::Reply(reply);
+        }
         let dot = Instant::now();
         let mut heard = true;
         let outcome = match self.relay(&judged.message, &plan).await {
@@ -238,6 +251,26 @@ impl Session {
         tokio::task::spawn_blocking(move || context.judge(message, envelope)).await.ok()
     }
 
+    /// Automatic mail that a rule drops. What must be on record is there before the client hears of it.
+    async fn drop_it(&mut self, mut judged: Judged, reference: &str, now: &jiff::Zoned) -> Answer {
+        self.reset_upstream().await;
+        match self.reserve(&mut judged, reference, now.timestamp()).await {
+            Ok(ticket) => {
+                self.tell(&mut judged, reference, now.clone(), false).await;
+                let end = Outcome::own(wording::DROPPED.code());
+                match ticket {
+                    Some(ticket) => self.worker.shared.recorder.complete(ticket, end),
+                    None => self.record(judged, reference, now.timestamp(), end),
+                }
+                Answer::Dropped
+            }
+            Err(error) => {
+                tracing::error!(event = "record_failed", %error);
+                Answer::Reply(wording::RECORD_FAULT)
+            }
+        }
+    }
+
     /// The verdict's edits, with what the gateway itself adds and takes away.
     fn outgoing(&self, judged: &mut Judged, reference: &str, now: &jiff::Zoned) -> EditPlan {
         let mut plan = std::mem::take(&mut judged.verdict.plan);
@@ -261,7 +294,8 @@ impl Session {
             protocol: Protocol { esmtp: self.esmtp, tls: self.is_tls(), auth: self.is_logged_in(), utf8: self.utf8 },
             reference,
             only_recipient: match accepted.as_slice() {
-                [only] => Some(only),
+                // Who gets it besides or instead is nobody's to know.
+                [only] if judged.verdict.route.is_as_sent() => Some(only),
                 _ => None,
             },
             date: &self.worker.date(now),
@@ -515,6 +549,8 @@ fn plain(facts: &Facts<'_>) -> Verdict {
         matches: Vec::new(),
         plan: EditPlan::new(),
         edits: Vec::new(),
+        route: Default::default(),
+        split: false,
         notices: Vec::new(),
         record: RecordLevel::Metadata,
         personal: false,

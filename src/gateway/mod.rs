@@ -7,6 +7,7 @@ pub mod admission;
 pub mod journey;
 pub mod late;
 pub mod received;
+mod reroute;
 pub mod session;
 pub mod site;
 pub mod stamp;

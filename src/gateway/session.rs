@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::admission::{self, Peer};
 use super::late::Digest;
+use super::reroute::Said;
 use super::site::{Offered, Site, Worker};
 use crate::config::settings::{Listener, ListenerTls, Role};
 use crate::policy::{Envelope, Login, Recipient};
@@ -111,6 +112,8 @@ pub(super) struct Session {
     /// Questions whose answers the upstream owes, in order.
     expected: VecDeque<Expected>,
     pub(super) envelope: Option<Envelope>,
+    /// How the client said it.
+    pub(super) said: Said,
     pub(super) utf8: bool,
     /// The transaction's upstream is gone: what every later command of it hears.
     broken: Option<Reply>,
@@ -155,6 +158,7 @@ impl Session {
             upstream: None,
             expected: VecDeque::new(),
             envelope: None,
+            said: Said::default(),
             utf8: false,
             broken: None,
             replay: None,
@@ -559,6 +563,7 @@ impl Session {
         self.pace().await;
         // The parameters were met with what was offered; a kept connection's upstream offers the same.
         self.queue(Asked::Mail, &["MAIL FROM:<", mail.reverse_path.as_str(), ">", parameters, auth]);
+        self.said = Said { mail: format!("{parameters}{auth}").into(), rcpt: Vec::new() };
         self.envelope = Some(Envelope { reverse_path: mail.reverse_path, recipients: Vec::new() });
         self.expected.push_back(Expected::Mail(ticket));
     }
@@ -575,6 +580,7 @@ impl Session {
         let refusal = admission::rcpt(&settings.listeners[self.listener], &settings.council, &envelope.reverse_path, &rcpt.forward_path);
         let index = envelope.recipients.len();
         envelope.recipients.push(Recipient { address: rcpt.forward_path, reply_code: refusal.as_ref().map_or(0, Reply::code) });
+        self.said.rcpt.push(rcpt.parameters.clone());
         if let Some(reply) = refusal {
             return self.decide(ticket, Answer::Reply(reply));
         }

@@ -8,6 +8,7 @@
 
 pub mod addresses;
 pub mod ambiguity;
+pub mod banner;
 pub mod body;
 pub mod edit;
 pub mod header;

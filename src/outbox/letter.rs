@@ -50,6 +50,17 @@ pub(super) fn told_key(told: &Told, notice: &Notice, to: &str) -> Vec<u8> {
     key
 }
 
+/// Names a rule and a person, whatever the message: for `notify = { every = … }`. A refusal is told each time.
+pub(super) fn every_key(told: &Told, notice: &Notice, to: &str) -> Option<(Vec<u8>, i64)> {
+    let seconds = notice.every.filter(|_| told.disposition == Disposition::Deliver)?;
+    let mut key = Vec::with_capacity(70);
+    for part in [&*notice.rule, to] {
+        key.extend_from_slice(digest(&SHA256, part.as_bytes()).as_ref());
+    }
+    key.extend_from_slice(b"every");
+    Some((key, i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)))
+}
+
 /// The letter's octets.
 pub(super) fn compose(told: &Told, to: &str, notices: &[&Notice], options: &Options) -> Result<Vec<u8>, StoreError> {
     let own = notices.iter().any(|n| n.person == Person::Sender);

@@ -350,14 +350,19 @@ impl Keeper {
         let mut letters = Vec::new();
         for (to, notices) in letter::by_person(told) {
             let mut new = Vec::new();
-            let mut keys: Vec<Vec<u8>> = Vec::new();
+            let mut keys: Vec<(Vec<u8>, i64)> = Vec::new();
             for notice in notices {
-                let key = letter::told_key(told, notice, &to);
-                if keys.contains(&key) || self.custody.is_told(&key, now)? {
+                let once = (letter::told_key(told, notice, &to), records::custody::TOLD.as_millis() as i64);
+                let mut known = false;
+                let each = [Some(once), letter::every_key(told, notice, &to)];
+                for (key, _) in each.iter().flatten() {
+                    known |= keys.iter().any(|(k, _)| k == key) || self.custody.is_told(key, now)?;
+                }
+                if known {
                     done.repeated += 1;
                     continue;
                 }
-                keys.push(key);
+                keys.extend(each.into_iter().flatten());
                 new.push(notice);
             }
             if new.is_empty() {

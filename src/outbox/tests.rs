@@ -114,7 +114,7 @@ fn notice(person: Person, rule: &str) -> Notice {
         Person::Clerk => "clerk@wragby.gov.uk",
         Person::Chair => "chair@wragby.gov.uk",
     };
-    Notice { person, to: to.into(), rule: rule.into(), text: format!("Add a password to the document, then resend. ({rule})") }
+    Notice { person, to: to.into(), rule: rule.into(), text: format!("Add a password to the document, then resend. ({rule})"), every: None }
 }
 
 fn told(message_id: &str, notices: Vec<Notice>) -> Told {
@@ -151,6 +151,24 @@ async fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("{what} never came about");
+}
+
+#[tokio::test]
+async fn once_within_the_time_that_a_rule_sets() {
+    let folder = Folder::new();
+    let (_server, address) = Upstream25::start().await;
+    let outbox = Outbox::start(options(&folder, &address), tls()).unwrap();
+    let delivered = |id: &str, rule: &str| Told {
+        disposition: Disposition::Deliver,
+        ..told(id, vec![Notice { every: Some(1), ..notice(Person::Sender, rule) }])
+    };
+    assert_eq!(outbox.tell(delivered("<1@x>", "hide")).await.unwrap().letters, 1);
+    assert_eq!(outbox.tell(delivered("<2@x>", "hide")).await.unwrap().letters, 0, "another message, the same day");
+    assert_eq!(outbox.tell(delivered("<3@x>", "encrypt")).await.unwrap().letters, 1, "another rule");
+    let refused = told("<4@x>", vec![Notice { every: Some(1), ..notice(Person::Sender, "hide") }]);
+    assert_eq!(outbox.tell(refused).await.unwrap().letters, 1, "a refusal is always told");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(outbox.tell(delivered("<5@x>", "hide")).await.unwrap().letters, 1, "its time is over");
 }
 
 #[tokio::test]

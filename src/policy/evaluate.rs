@@ -7,10 +7,12 @@ use super::explain::{because, clean};
 use super::facts::Facts;
 use super::judge;
 use super::people::Class;
-use super::rule::{ExemptFrom, IfUnknown, Policy, Rule};
+use super::route::Route;
+use super::rule::{ExemptFrom, Hiding, IfUnknown, Policy, Rule};
 use super::say::{Fill, Template, list};
 use super::truth::Truth;
 use super::verdict::{Disposition, FieldEdit, Match, Mode, Notice, Person, RecordLevel, Verdict};
+use crate::message::banner::{self, Placed};
 use crate::message::rewrite::{self, WhatIfToEmpty};
 use crate::message::{EditPlan, subject};
 
@@ -133,7 +135,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             Mode::Observe => self.record_ceiling = least(self.record_ceiling, rule.then.record),
             Mode::Warn => {
                 self.record_ceiling = least(self.record_ceiling, rule.then.record);
-                if rule.then.stops() || rule.then.edits() || !rule.then.notify.is_empty() {
+                if rule.then.stops() || rule.then.edits() || rule.then.routes() || !rule.then.notify.is_empty() {
                     let text = format!("{} (a trial: the message was delivered unchanged)", self.text(rule));
                     self.tell(rule, Person::Sender, text.clone());
                     for person in &rule.then.notify {
@@ -147,7 +149,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
 
     fn enforce(&mut self, rule: &'p Rule) {
         self.record = least(self.record, rule.then.record);
-        if rule.then.edits() {
+        if rule.then.edits() || rule.then.routes() {
             self.editing.push(rule);
         }
         let text = self.text(rule);
@@ -193,9 +195,12 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         let (disposition, decided_by) = strictest(std::mem::take(&mut self.wanted));
         let mut plan = EditPlan::new();
         let mut edits = Vec::new();
+        let mut route = Route::default();
         if matches!(disposition, Disposition::Deliver | Disposition::Hold { .. }) {
             self.edit(&mut plan, &mut edits);
+            route = self.route();
         }
+        let split = !plan.is_untouched() && self.editing.iter().any(|r| r.then.hide_recipients == Some(Hiding::Split));
         let judged = !self.policy.rules.is_empty();
         let personal = self.facts.personal().is_some();
         let mut record = self.record.unwrap_or(RecordLevel::Metadata);
@@ -208,6 +213,8 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             matches: self.matches,
             plan,
             edits,
+            route,
+            split,
             notices: self.notices,
             record,
             personal,
@@ -229,7 +236,8 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
                 edits.push(edit);
             }
         };
-        if let Some(rule) = self.editing.iter().find(|r| r.then.hide_recipients) {
+        // Split beats bcc; of several that ask for the same the first is as good as any.
+        if let Some(rule) = self.editing.iter().rev().max_by_key(|r| r.then.hide_recipients).filter(|r| r.then.hide_recipients.is_some()) {
             let keep = |mailbox: &crate::message::Mailbox| !self.policy.classify(&mailbox.normal()).is_stranger();
             let hidden = rewrite::hide_recipients(view, &keep, WhatIfToEmpty::default(), plan);
             for field in &hidden.fields {
@@ -242,7 +250,15 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             }
         }
         for rule in &self.editing {
-            if let Some(tag) = &rule.then.tag_subject
+            let mut tag = rule.then.tag_subject.as_deref();
+            if let Some(banner) = &rule.then.banner {
+                match banner::place(view, &self.fill(rule, &banner.text), plan) {
+                    Placed::Yes => note("body", &rule.id, edits),
+                    Placed::Already => {}
+                    Placed::Impossible => tag = tag.or(Some(&banner.tag)),
+                }
+            }
+            if let Some(tag) = tag
                 && rewrite::tag_subject(view, tag, plan)
             {
                 note("Subject", &rule.id, edits);
@@ -280,6 +296,32 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         }
     }
 
+    /// What all rules together do to the envelope. Order of files must not decide, so that each list is in the order of its addresses.
+    fn route(&self) -> Route {
+        let mut route = Route::default();
+        let mut ids: Vec<&Arc<str>> = self.editing.iter().filter(|r| r.then.drop).map(|r| &r.id).collect();
+        ids.sort();
+        route.drop = ids.first().map(|id| (*id).clone());
+        for rule in &self.editing {
+            route.require_tls |= rule.then.require_tls;
+            route.copies.extend(rule.then.copy_to.iter().cloned());
+            route.redirect.extend(rule.then.redirect_to.iter().cloned());
+            for party in self.facts.case.envelope.accepted() {
+                let normal = party.address.normal();
+                for (_, to) in rule.then.redirect.iter().filter(|(who, _)| who.contains(&normal)) {
+                    route.moved.push((normal.clone(), to.clone()));
+                }
+            }
+        }
+        for list in [&mut route.copies, &mut route.redirect] {
+            list.sort_by_key(|a| a.normal());
+            list.dedup_by_key(|a| a.normal());
+        }
+        route.moved.sort_by_key(|(from, to)| (from.clone(), to.normal()));
+        route.moved.dedup_by(|a, b| a.0 == b.0);
+        route
+    }
+
     /// Tags of overrides that a council sender wrote: cut even where the rule would not have matched, since they are for us.
     fn overrides(&self) -> Vec<(Arc<str>, Arc<str>)> {
         let mut out: Vec<(Arc<str>, Arc<str>)> = Vec::new();
@@ -304,7 +346,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         };
         let Some(to) = to else { return };
         if !self.notices.iter().any(|n| n.rule == rule.id && n.to == to) {
-            self.notices.push(Notice { person, to, rule: rule.id.clone(), text });
+            self.notices.push(Notice { person, to, rule: rule.id.clone(), text, every: rule.then.notify_every });
         }
     }
 
@@ -319,7 +361,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
     fn fill(&self, rule: &Rule, template: &Template) -> String {
         template.fill(|fill| match fill {
             Fill::Count => {
-                let number = if rule.then.hide_recipients {
+                let number = if rule.then.hide_recipients.is_some() {
                     Number::VisibleExternal
                 } else {
                     rule.when.first_number().unwrap_or(Number::VisibleExternal)

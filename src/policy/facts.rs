@@ -86,6 +86,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// What is judged.
+    pub fn case(&self) -> &'a Case<'a> {
+        self.case
+    }
+
     /// What was missed from outside in all that was judged so far.
     pub fn wants(&self) -> Wants {
         self.wanted.get()

@@ -82,10 +82,12 @@ pub struct Sources {
     pub scanner: bool,
     pub dns: bool,
     pub past: bool,
+    /// Some upstream's certificate is checked, so that TLS can be promised to it.
+    pub tls: bool,
 }
 
 impl Sources {
-    pub const ALL: Sources = Sources { scanner: true, dns: true, past: true };
+    pub const ALL: Sources = Sources { scanner: true, dns: true, past: true, tls: true };
 
     pub fn has(self, source: Source) -> bool {
         match source {

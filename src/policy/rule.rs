@@ -7,9 +7,10 @@ use super::condition::{Condition, Rate};
 use super::detect::marking::MarkingSettings;
 use super::outside::{Source, Sources};
 use super::pattern::PatternSet;
-use super::people::{AddressSet, Class, domain_of};
+use super::people::{AddressSet, Class, Who, domain_of};
 use super::say::Template;
 use super::verdict::{Mode, Person, RecordLevel};
+use crate::smtp::Address;
 
 /// One council's rules. Made by `config::rules::load` only.
 #[derive(Debug)]
@@ -99,11 +100,21 @@ pub struct Actions {
     pub reject: Option<Template>,
     pub defer: Option<Template>,
     pub hold: Option<Hold>,
-    pub hide_recipients: bool,
+    pub hide_recipients: Option<Hiding>,
+    pub drop: bool,
+    pub copy_to: Vec<Address>,
+    /// Those recipients only, and who gets it in their place.
+    pub redirect: Vec<(Who, Address)>,
+    /// Instead of everybody.
+    pub redirect_to: Vec<Address>,
+    pub require_tls: bool,
+    pub banner: Option<Banner>,
     pub tag_subject: Option<String>,
     pub add_header: Vec<(String, String)>,
     pub remove_header: Vec<String>,
     pub notify: Vec<Person>,
+    /// Seconds within which a person hears of the rule once.
+    pub notify_every: Option<u64>,
     pub record: Option<RecordLevel>,
 }
 
@@ -114,6 +125,21 @@ pub struct Hold {
     /// Seconds.
     pub within: u64,
     pub release: bool,
+}
+
+/// How addresses are hidden from one another; split beats bcc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hiding {
+    Bcc,
+    /// A copy for each outside recipient, who sees only their own address.
+    Split,
+}
+
+/// A text in front of the body; `tag` in front of the subject where the body cannot take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banner {
+    pub text: Template,
+    pub tag: String,
 }
 
 impl Actions {
@@ -128,7 +154,13 @@ impl Actions {
         add(self.reject.is_some(), "reject");
         add(self.defer.is_some(), "defer");
         add(self.hold.is_some(), "hold");
-        add(self.hide_recipients, "hide-recipients");
+        add(self.drop, "drop");
+        add(self.hide_recipients.is_some(), "hide-recipients");
+        add(!self.copy_to.is_empty(), "copy-to");
+        add(!self.redirect.is_empty(), "redirect");
+        add(!self.redirect_to.is_empty(), "redirect-to");
+        add(self.require_tls, "require-tls");
+        add(self.banner.is_some(), "banner");
         add(self.tag_subject.is_some(), "tag-subject");
         add(!self.add_header.is_empty(), "add-header");
         add(!self.remove_header.is_empty(), "remove-header");
@@ -142,7 +174,16 @@ impl Actions {
     }
 
     pub fn edits(&self) -> bool {
-        self.hide_recipients || self.tag_subject.is_some() || !self.add_header.is_empty() || !self.remove_header.is_empty()
+        self.hide_recipients.is_some()
+            || self.banner.is_some()
+            || self.tag_subject.is_some()
+            || !self.add_header.is_empty()
+            || !self.remove_header.is_empty()
+    }
+
+    /// It changes where the message goes, or how.
+    pub fn routes(&self) -> bool {
+        self.drop || self.require_tls || !self.copy_to.is_empty() || !self.redirect.is_empty() || !self.redirect_to.is_empty()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::route::Route;
 use crate::message::EditPlan;
 
 /// What becomes of the message, from the mildest to the strictest; the strictest of all rules wins.
@@ -119,6 +120,8 @@ pub struct Notice {
     pub rule: Arc<str>,
     /// The rule's `say` filled in, or its title.
     pub text: String,
+    /// Seconds within which this person is not told of the rule again.
+    pub every: Option<u64>,
 }
 
 /// A change to one header field, for `explain` and the record.
@@ -148,6 +151,10 @@ pub struct Verdict {
     /// Replacements in the received octets; empty unless the disposition is deliver (or hold, frozen).
     pub plan: EditPlan,
     pub edits: Vec<FieldEdit>,
+    /// Empty unless the disposition is deliver (or hold, frozen).
+    pub route: Route,
+    /// A rule wants a copy for each outsider.
+    pub split: bool,
     pub notices: Vec<Notice>,
     pub record: RecordLevel,
     /// The message is marked personal or private: counts only.

@@ -33,8 +33,8 @@ pub struct Letter {
     pub to: String,
     /// RFC 5322 octets.
     pub message: Vec<u8>,
-    /// What names each thing told: rule, message and person. It is not told twice.
-    pub told: Vec<Vec<u8>>,
+    /// What names each thing told (rule, message and person), and for how many milliseconds it is not told again.
+    pub told: Vec<(Vec<u8>, i64)>,
 }
 
 /// A letter that waits.
@@ -104,9 +104,12 @@ impl Custody {
             sealed.extend_from_slice(&letter.message);
             period.key.seal(&place(id, period.starts), &mut self.nonces, &mut sealed)?;
             tx.execute("UPDATE letter SET sealed = ?2 WHERE id = ?1", params![id, sealed])?;
-            for what in &letter.told {
+            for (what, kept) in &letter.told {
                 let hash = period.key.hash_16(Kind::Told, what);
-                tx.execute("INSERT OR REPLACE INTO told (hash, expires) VALUES (?1, ?2)", params![hash, now + millis(TOLD)])?;
+                tx.execute(
+                    "INSERT OR REPLACE INTO told (hash, expires) VALUES (?1, ?2)",
+                    params![hash, now.saturating_add((*kept).min(millis(TOLD)))],
+                )?;
             }
         }
         tx.commit()?;

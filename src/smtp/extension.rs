@@ -24,6 +24,8 @@ pub struct Extensions {
     pub dsn: bool,
     /// RFC 3207.
     pub starttls: bool,
+    /// RFC 8689. Asked of an upstream by a rule; never offered to a client, since not every part of its way would keep it.
+    pub require_tls: bool,
     /// RFC 4954.
     pub auth: Mechanisms,
 }
@@ -137,6 +139,7 @@ impl Extensions {
                 "SMTPUTF8" => found.smtp_utf8 = true,
                 "DSN" => found.dsn = true,
                 "STARTTLS" => found.starttls = true,
+                "REQUIRETLS" => found.require_tls = true,
                 "AUTH" => Mechanisms::read(rest, &mut found.auth, &mut plus),
                 _ => {}
             }

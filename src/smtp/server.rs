@@ -109,7 +109,7 @@ pub enum Ask {
     },
     /// The client's line in that exchange, base64, `=` or `*`.
     AuthLine(Secret),
-    /// The whole content. Only [`Answer::Committed`] can say 250.
+    /// The whole content. Only [`Answer::Committed`] can say 250, and [`Answer::Dropped`] where the policy wants nothing kept.
     Message(Received),
     /// The transaction is gone (RSET, EHLO, refused content). Needs no answer.
     Reset,
@@ -139,6 +139,8 @@ pub enum Answer {
     Reply(Reply),
     /// The message is safe: the token proves it, and carries the words.
     Committed(Committed),
+    /// Automatic mail that a rule drops: nobody waits for it, and it goes nowhere. Said in one place of the gateway only.
+    Dropped,
 }
 
 /// What the session waits for, for the pump's timer (RFC 5321 §4.5.3.2.7).
@@ -799,12 +801,13 @@ impl Inner {
             }
             (Kind::Auth, Answer::Reply(reply)) => self.auth_answered(ticket, reply, out),
             (Kind::Final, Answer::Committed(committed)) => self.finished(ticket, committed.into_reply(), out),
+            (Kind::Final, Answer::Dropped) => self.finished(ticket, wording::DROPPED, out),
             (Kind::Final, Answer::Reply(reply)) => {
                 // Only a token can say 2xx here: whatever else claims so is a fault of ours, and the client keeps its message.
                 let reply = if reply.is_success() { wording::LOCAL_FAULT } else { reply };
                 self.finished(ticket, reply, out);
             }
-            (_, Answer::Offer(_) | Answer::Committed(_)) => self.replies.answer(ticket, wording::LOCAL_FAULT, out),
+            (_, Answer::Offer(_) | Answer::Committed(_) | Answer::Dropped) => self.replies.answer(ticket, wording::LOCAL_FAULT, out),
         }
         if self.replies.last_was_421(out) {
             self.close(out);

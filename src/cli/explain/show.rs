@@ -31,9 +31,12 @@ pub fn json(explained: &Explained) -> String {
                 "rules": verdict.matches.iter().map(rule).collect::<Vec<_>>(),
                 "edits": verdict.edits.iter().map(|e| serde_json::json!({ "field": e.field, "rule": &*e.rule })).collect::<Vec<_>>(),
                 "notices": verdict.notices.iter().map(|n| serde_json::json!({ "to": n.to, "rule": &*n.rule, "text": n.text })).collect::<Vec<_>>(),
-                "recipients": recipients,
+                "recipients": leaving(explained, verdict),
                 "facts": facts,
             });
+            if let Some(rule) = &verdict.route.drop {
+                value["dropped_by"] = (&**rule).into();
+            }
             if !unmatched.is_empty() {
                 value["unmatched"] = unmatched.iter().map(|(id, why)| serde_json::json!({ "id": &**id, "because": why })).collect();
             }
@@ -50,6 +53,12 @@ fn rule(found: &Match) -> serde_json::Value {
         value["overridden"] = reason.as_str().into();
     }
     value
+}
+
+/// The envelope that leaves.
+fn leaving(explained: &Explained, verdict: &Verdict) -> Vec<String> {
+    let recipients = explained.envelope.recipients.iter().enumerate().map(|(i, r)| (i, &r.address));
+    verdict.route.legs(recipients).into_iter().map(|leg| leg.address.as_str().to_owned()).collect()
 }
 
 /// A paragraph or a page, for reading.
@@ -77,6 +86,7 @@ pub fn text(explained: &Explained, settings: &Settings, listener: &Listener) -> 
             }
             rules(&mut say, verdict, settings);
             changes(&mut say, verdict);
+            routes(&mut say, verdict);
             told(&mut say, verdict);
             if !judged.unmatched.is_empty() {
                 say(2, "Rules that did not match");
@@ -92,6 +102,7 @@ pub fn text(explained: &Explained, settings: &Settings, listener: &Listener) -> 
 
 fn headline(verdict: &Verdict) -> &'static str {
     match &verdict.disposition {
+        Disposition::Deliver if verdict.route.drop.is_some() => "TAKEN AND DROPPED",
         Disposition::Deliver if verdict.plan.is_untouched() => "DELIVERED, unchanged",
         Disposition::Deliver => "DELIVERED, changed",
         Disposition::Hold { .. } => "HELD: somebody decides first",
@@ -149,6 +160,33 @@ fn changes(say: &mut impl FnMut(usize, &str), verdict: &Verdict) {
     }
     for (rule, fields) in by_rule {
         say(4, &format!("{} ({rule})", fields.join(", ")));
+    }
+}
+
+/// Where it goes besides, or instead. Addresses here are the council's own, out of its rules.
+fn routes(say: &mut impl FnMut(usize, &str), verdict: &Verdict) {
+    let route = &verdict.route;
+    let names = |list: &[crate::smtp::Address]| list.iter().map(|a| a.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(rule) = &route.drop {
+        say(2, &format!("It is taken and dropped ({rule})"));
+    }
+    if verdict.split {
+        say(
+            2,
+            "Each outsider is to get a copy of their own; until the gateway keeps mail itself it leaves as one message with their addresses hidden",
+        );
+    }
+    if !route.redirect.is_empty() {
+        say(2, &format!("It goes to {} instead", names(&route.redirect)));
+    }
+    for (from, to) in &route.moved {
+        say(2, &format!("What is for {from} goes to {} instead", to.as_str()));
+    }
+    if !route.copies.is_empty() {
+        say(2, &format!("A copy goes to {}", names(&route.copies)));
+    }
+    if route.require_tls {
+        say(2, "It leaves only if the provider promises TLS all the way");
     }
 }
 

@@ -42,7 +42,7 @@ pub fn rule(reader: Reader<'_>, table: &DeTable<'_>, span: &Range<usize>, rule: 
     unknowable(reader, table, span, rule, site, d);
     nobody_there(reader, table, rule, d);
     unavailable(reader, span, rule, d);
-    if rule.then.hide_recipients && !rule.when.mentions(&|c| matches!(c, Condition::Direction(_))) {
+    if rule.then.hide_recipients.is_some() && !rule.when.mentions(&|c| matches!(c, Condition::Direction(_))) {
         reader.warning(span.clone(), "this rule would hide addresses in mail that comes in, too", "Add when.direction = \"outbound\".", d);
     }
 }

@@ -1,4 +1,4 @@
-//! Actions as they are written, to [`Actions`]. What needs a part of the gateway that is not there yet is refused by name.
+//! Actions as they are written, to [`Actions`].
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -6,9 +6,11 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{Reader, Value, in_order, kind};
 use super::{Loading, RULE, words};
 use crate::config::{spelling, units};
-use crate::policy::rule::{Actions, Hold};
+use crate::policy::rule::{Actions, Banner, Hiding, Hold};
 use crate::policy::say::Template;
 use crate::policy::{Person, RecordLevel};
+use crate::smtp::Address;
+use crate::smtp::address::Charset;
 
 pub const RECORD: &[&str] = &["nothing", "count", "metadata", "evidence"];
 
@@ -81,29 +83,14 @@ impl<'a> Loading<'a, '_> {
             "defer" => actions.defer = self.reply(reader, value, word),
             "hold" => actions.hold = self.hold(reader, value),
             "hide-recipients" => match reader.one_of(value, word, &["bcc", "split"], self.d).as_deref() {
-                Some("bcc") => actions.hide_recipients = true,
-                Some(_) => reader.error(
-                    value.span(),
-                    "\"split\" is not available yet: it comes with custody",
-                    "Write then.hide-recipients = \"bcc\".",
-                    self.d,
-                ),
+                Some("bcc") => actions.hide_recipients = Some(Hiding::Bcc),
+                Some(_) => actions.hide_recipients = Some(Hiding::Split),
                 None => {}
             },
-            "notify" => actions.notify = self.notify(reader, value),
+            "notify" => self.notify(reader, value, actions),
             "tag-subject" => {
                 if let Some(tag) = reader.text_of(value, word, self.d) {
-                    let text = tag.get_ref().trim();
-                    if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > 40 {
-                        reader.error(
-                            tag.span(),
-                            "a tag is a short text on one line",
-                            "Write then.tag-subject = \"[External]\", at most 40 characters.",
-                            self.d,
-                        );
-                    } else {
-                        actions.tag_subject = Some(text.to_string());
-                    }
+                    actions.tag_subject = self.tag(reader, &tag, "tag-subject");
                 }
             }
             "add-header" => self.add_header(reader, value, actions),
@@ -130,19 +117,101 @@ impl<'a> Loading<'a, '_> {
                 }
             }
             "record" => actions.record = reader.one_of(value, word, RECORD, self.d).and_then(|w| record_level(&w)),
-            "drop" | "copy-to" | "redirect" | "redirect-to" => {
-                reader.error(
-                    key.span(),
-                    format!("`{word}` is not available yet: it comes with custody"),
-                    "Delete the line, or use `notify` for now.",
-                    self.d,
-                );
-            }
-            "banner" => reader.error(key.span(), "`banner` is not available yet", "Use `tag-subject` for now.", self.d),
-            "require-tls" | "sign" => {
-                reader.error(key.span(), format!("`{word}` is not available yet"), "Delete the line for now.", self.d)
-            }
+            "drop" => actions.drop = reader.boolean(value, word, self.d).unwrap_or(false),
+            "copy-to" => actions.copy_to = self.receivers(reader, value, word),
+            "redirect-to" => actions.redirect_to = self.receivers(reader, value, word),
+            "redirect" => self.redirect(reader, value, actions),
+            "banner" => actions.banner = self.banner(reader, value),
+            "require-tls" => actions.require_tls = reader.one_of(value, word, &["verified"], self.d).is_some(),
+            "sign" => reader.error(key.span(), format!("`{word}` is not available yet"), "Delete the line for now.", self.d),
             _ => {}
+        }
+    }
+
+    fn tag(&mut self, reader: Reader<'a>, tag: &Spanned<String>, what: &str) -> Option<String> {
+        let text = tag.get_ref().trim();
+        let good = !text.is_empty() && !text.chars().any(char::is_control) && text.chars().count() <= 40;
+        if !good {
+            let help = format!("Write {what} = \"[External]\", at most 40 characters.");
+            reader.error(tag.span(), "a tag is a short text on one line", help, self.d);
+        }
+        good.then(|| text.to_string())
+    }
+
+    /// `"text"`, or `{ text = "…", tag = "[External]" }`: the tag is for the subject of mail whose body cannot be changed.
+    fn banner(&mut self, reader: Reader<'a>, value: &'a Value<'a>) -> Option<Banner> {
+        let (text, tag) = match value.get_ref() {
+            DeValue::Table(table) => {
+                reader.only(table, &["text", "tag"], "banner", self.d);
+                let tag = reader.text(table, "tag", self.d);
+                if table.get("text").is_none() {
+                    reader.error(
+                        value.span(),
+                        "`banner` has no text",
+                        "Write then.banner = \"This came from outside the council.\".",
+                        self.d,
+                    );
+                }
+                (reader.text(table, "text", self.d)?, tag.and_then(|t| self.tag(reader, &t, "tag")))
+            }
+            _ => (reader.text_of(value, "banner", self.d)?, None),
+        };
+        if text.get_ref().trim().is_empty() || text.get_ref().chars().count() > 500 {
+            reader.error(
+                text.span(),
+                "a banner is a paragraph of at most 500 characters",
+                "Say in a sentence what the reader should do.",
+                self.d,
+            );
+            return None;
+        }
+        Some(Banner { text: self.template(reader, &text)?, tag: tag.unwrap_or_else(|| "[External]".to_string()) })
+    }
+
+    /// Whole addresses, `@clerk` or `@chair`: who gets a message must be as certain as its envelope.
+    fn receivers(&mut self, reader: Reader<'a>, value: &Value<'a>, what: &str) -> Vec<Address> {
+        let texts = reader.texts_of(value, what, self.d);
+        texts.iter().filter_map(|text| self.receiver(reader, text, what)).collect()
+    }
+
+    fn receiver(&mut self, reader: Reader<'a>, text: &Spanned<String>, what: &str) -> Option<Address> {
+        let written = text.get_ref().trim();
+        let (address, place) = match written {
+            "@clerk" => (self.site.council.clerk.as_deref(), "clerk"),
+            "@chair" => (self.site.council.chair.as_deref(), "chair"),
+            other => (Some(other), ""),
+        };
+        let Some(address) = address else {
+            let help = format!("Add {place} = \"…\" under [council] in the site file.");
+            reader.error(text.span(), format!("the site file does not say who the {place} is"), help, self.d);
+            return None;
+        };
+        let parsed = Address::parse(address, Charset::Ascii).ok().filter(|a| !a.domain().is_empty());
+        if parsed.is_none() {
+            let help = format!("Write {what} = [\"clerk@x.gov.uk\"], or \"@clerk\" or \"@chair\".");
+            reader.error(text.span(), format!("\"{written}\" is not one whole address"), help, self.d);
+        }
+        parsed
+    }
+
+    /// `{ "cllr.elm@x.uk" = "@clerk" }`.
+    fn redirect(&mut self, reader: Reader<'a>, value: &'a Value<'a>, actions: &mut Actions) {
+        let DeValue::Table(table) = value.get_ref() else {
+            reader.error(
+                value.span(),
+                format!("`redirect` takes who and to whom, and this is {}", kind(value.get_ref())),
+                "Write then.redirect = { \"cllr.elm@x.gov.uk\" = \"@clerk\" }; for everybody use redirect-to.",
+                self.d,
+            );
+            return;
+        };
+        for (from, to) in in_order(table) {
+            let from = Spanned::new(from.span(), from.get_ref().to_string());
+            let who = self.lists.who(reader, &[from], self.d);
+            let Some(to) = reader.text_of(to, "redirect", self.d) else { continue };
+            if let Some(to) = self.receiver(reader, &to, "redirect") {
+                actions.redirect.push((who, to));
+            }
         }
     }
 
@@ -210,18 +279,19 @@ impl<'a> Loading<'a, '_> {
         Some(Hold { by, within, release })
     }
 
-    fn notify(&mut self, reader: Reader<'a>, value: &'a Value<'a>) -> Vec<Person> {
+    fn notify(&mut self, reader: Reader<'a>, value: &'a Value<'a>, actions: &mut Actions) {
         let to = match value.get_ref() {
             DeValue::Table(table) => {
                 reader.only(table, &["to", "every"], "notify", self.d);
                 if let Some(every) = reader.text(table, "every", self.d) {
                     match units::duration(every.get_ref()) {
-                        Ok(_) => reader.warning(
+                        Ok(duration) if duration > crate::config::rules::LONGEST_EVERY => reader.error(
                             every.span(),
-                            "`every` is not kept yet: people are told once for each message",
-                            "It may stay; it takes effect later.",
+                            "it is not remembered for so long who was told",
+                            "Write at most every = \"7d\".",
                             self.d,
                         ),
+                        Ok(duration) => actions.notify_every = Some(duration.as_secs()),
                         Err(fault) => reader.error(every.span(), fault.message, fault.help, self.d),
                     }
                 }
@@ -234,13 +304,12 @@ impl<'a> Loading<'a, '_> {
                             "Write notify = { to = [\"clerk\"], every = \"1d\" }.",
                             self.d,
                         );
-                        return Vec::new();
+                        return;
                     }
                 }
             }
             _ => value,
         };
-        let mut out = Vec::new();
         for word in reader.several(to, "notify", &["sender", "clerk", "chair"], self.d) {
             let person = match word.as_str() {
                 "sender" => Person::Sender,
@@ -260,11 +329,10 @@ impl<'a> Loading<'a, '_> {
                     self.d,
                 );
             }
-            if !out.contains(&person) {
-                out.push(person);
+            if !actions.notify.contains(&person) {
+                actions.notify.push(person);
             }
         }
-        out
     }
 
     fn add_header(&mut self, reader: Reader<'a>, value: &'a Value<'a>, actions: &mut Actions) {
