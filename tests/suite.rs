@@ -10,6 +10,7 @@ mod architecture;
 mod bad_sites;
 mod demo;
 mod dialogs;
+mod evidence;
 mod features;
 mod given;
 mod kill9;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings the real peers that the tests speak with: Debian packages, one npm package, and Exim unpacked beside Postfix (the two
-# packages conflict). Starts no service. Quick and silent where everything is there already.
+# Brings the real peers that the tests speak with: Debian packages, one npm package, Exim unpacked beside Postfix (the two
+# packages conflict), and ClamAV's daemon. Starts no service. Quick and silent where everything is there already.
 #
 #   tests/peers/install.sh CACHE      CACHE: a folder under target/ for what is not a Debian package of this machine
 set -euo pipefail
@@ -8,7 +8,7 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 cache=${1:?the cache folder}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0"
+packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12"
 command -v node >/dev/null || packages="$packages nodejs"
 command -v npm >/dev/null || packages="$packages npm"
 
@@ -51,6 +51,15 @@ if [ ! -x "$cache/exim/usr/sbin/exim4" ]; then
   (cd "$cache/exim.new/deb" && debian apt-get download -q exim4-daemon-light >"$cache/exim.log" 2>&1) || { tail -20 "$cache/exim.log" >&2; exit 1; }
   dpkg -x "$cache"/exim.new/deb/*.deb "$cache/exim.new"
   rm -rf "$cache/exim" "$cache/exim.new/deb" && mv "$cache/exim.new" "$cache/exim"
+fi
+
+# The daemon alone: its package would bring one that fetches signatures, and start both. The tests have a signature of their own.
+if [ ! -x "$cache/clamav/usr/sbin/clamd" ]; then
+  echo "install.sh: unpacking ClamAV's daemon"
+  rm -rf "$cache/clamav.new" && mkdir -p "$cache/clamav.new/deb"
+  (cd "$cache/clamav.new/deb" && debian apt-get download -q clamav-daemon >"$cache/clamav.log" 2>&1) || { tail -20 "$cache/clamav.log" >&2; exit 1; }
+  dpkg -x "$cache"/clamav.new/deb/*.deb "$cache/clamav.new"
+  rm -rf "$cache/clamav" "$cache/clamav.new/deb" && mv "$cache/clamav.new" "$cache/clamav"
 fi
 
 # Exim looks its own account up by a name that Debian compiled in; its package would make this one too.

@@ -15,6 +15,7 @@ use crate::support::{CLERK, DOMAIN, PASSWORD, Scratch, below_received, differenc
 mod certificates_refused;
 mod mail;
 mod provider;
+mod scanner;
 
 use mail::{Auth, Case, Front, Program};
 use provider::{Bearer, Exim, Postfix, TOKEN};
@@ -31,6 +32,7 @@ fn have(what: &str, programs: &[&str]) -> bool {
     let found = |program: &str| match program {
         "nodemailer" => cache().join("node_modules/nodemailer").is_dir(),
         "exim" => cache().join("exim/usr/sbin/exim4").is_file(),
+        "clamd" => cache().join("clamav/usr/sbin/clamd").is_file(),
         "root" => provider::root().is_some(),
         _ => {
             let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 pub mod certificates;
 pub mod client;
+pub mod dns;
 pub mod gateway;
 pub mod sink;
 pub mod wire;
