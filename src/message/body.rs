@@ -43,6 +43,13 @@ pub(super) fn read(view: &View<'_>) -> BodyText {
     body
 }
 
+/// One text sorted into its pieces; `marks` are those of the HTML it came from.
+pub(super) fn sorted(text: &str, marks: &[(usize, Kind)]) -> BodyText {
+    let mut body = BodyText::default();
+    split(text, marks, &mut body);
+    body
+}
+
 /// The text parts that are the body, by their place in the list.
 fn readable(view: &View<'_>) -> Vec<usize> {
     let parts = view.parts();

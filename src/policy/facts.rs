@@ -15,6 +15,7 @@ use super::people::{Class, domain_of};
 use super::rule::Policy;
 use super::truth::Truth;
 use super::verdict::FactSummary;
+use crate::message::protection::Strength;
 use crate::message::{ProtectionLevel, View};
 
 /// The facts of one case under one policy.
@@ -251,7 +252,7 @@ impl<'a> Facts<'a> {
     }
 
     pub fn protection(&self) -> ProtectionLevel {
-        *self.protection.get_or_init(|| self.view.protection().level())
+        *self.protection.get_or_init(|| self.view.protection().level(Strength::Weak))
     }
 
     /// A reply: it answers another message, and its subject does not say that it was forwarded.

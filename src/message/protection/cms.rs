@@ -2,7 +2,11 @@
 //!
 //! A walk over BER, definite and indefinite lengths, that goes only where the content type leads.
 
+use std::borrow::Cow;
+
 use super::Strength;
+use super::files::reads_as_text;
+use crate::message::transfer;
 
 pub enum Content {
     /// Enveloped or authenticated-enveloped data: encrypted.
@@ -29,14 +33,36 @@ const CONTEXT_0: u8 = 0xa0;
 
 /// Whether a file starts as CMS does: SEQUENCE, then an object identifier of PKCS #7.
 pub fn looks_like(head: &[u8]) -> bool {
+    let head = &unarmoured(head);
     element(head).is_some_and(|(outer, _)| {
         outer.tag == SEQUENCE
             && element(outer.content).is_some_and(|(oid, _)| oid.tag == OBJECT_IDENTIFIER && oid.content.starts_with(PKCS7))
     })
 }
 
-/// What a ContentInfo holds; none if it is no ContentInfo.
+/// What a ContentInfo holds, whether it is armoured or not; none if it is no ContentInfo.
 pub fn read(bytes: &[u8]) -> Option<Content> {
+    read_plain(&unarmoured(bytes))
+}
+
+/// The octets of PEM (RFC 7468), of base64 without a field that says so, or of what is neither.
+fn unarmoured(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.first() == Some(&SEQUENCE) && !reads_as_text(bytes) {
+        return Cow::Borrowed(bytes);
+    }
+    let text = match memchr::memmem::find(bytes, b"-----BEGIN ") {
+        Some(begin) => {
+            let label_end = memchr::memchr(b'\n', &bytes[begin..]).map_or(bytes.len(), |n| begin + n);
+            let end = memchr::memmem::find(&bytes[label_end..], b"-----END ").map_or(bytes.len(), |n| label_end + n);
+            &bytes[label_end..end]
+        }
+        None => bytes.trim_ascii_start(),
+    };
+    // SEQUENCE and its length make the first letter an M.
+    if text.trim_ascii_start().first() == Some(&b'M') { Cow::Owned(transfer::base64(text)) } else { Cow::Borrowed(bytes) }
+}
+
+fn read_plain(bytes: &[u8]) -> Option<Content> {
     let (outer, _) = element(bytes).filter(|(e, _)| e.tag == SEQUENCE)?;
     let (oid, rest) = element(outer.content).filter(|(e, _)| e.tag == OBJECT_IDENTIFIER)?;
     let (wrapped, _) = element(rest).filter(|(e, _)| e.tag == CONTEXT_0)?;
@@ -65,7 +91,10 @@ fn enveloped(data: &[u8]) -> Option<Strength> {
     let (oid, _) = element(algorithm.content).filter(|(e, _)| e.tag == OBJECT_IDENTIFIER)?;
     // [0] IMPLICIT OCTET STRING, primitive or in pieces; detached ciphertext protects nothing that is here.
     let (content, _) = element(after).filter(|(e, _)| matches!(e.tag, 0x80 | CONTEXT_0))?;
-    if content.content.is_empty() {
+    if content.content.is_empty()
+        || reads_as_text(&octets(&content.content[..content.content.len().min(1_024)]))
+        || reads_as_text(content.content)
+    {
         return None;
     }
     Some(if WEAK.contains(&oid.content) { Strength::Weak } else { Strength::Strong })

@@ -1,39 +1,71 @@
-//! The two old algorithms that Excel's 40-bit encryption needs and that no library here has: MD5 (RFC 1321) and RC4.
+//! Hashes and ciphers of old formats in one place, each in the form that the formats here need.
 //!
-//! Only ever used to see whether Excel's built-in password opens a workbook; they protect nothing of ours.
+//! Only ever used to see whether a password opens somebody's file; they protect nothing of ours. Spinning a hash a hundred thousand
+//! times is what today's formats do to slow guessing down, so those loops work on arrays, without allocation.
+
+use aws_lc_rs::cipher::{AES_128, AES_192, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 pub fn md5(input: &[u8]) -> [u8; 16] {
-    const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
-    let sines: [u32; 64] = std::array::from_fn(|i| (((i + 1) as f64).sin().abs() * 4_294_967_296.0) as u32);
-    let mut state = [0x6745_2301u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    let mut message = input.to_vec();
-    message.push(0x80);
-    let length = (input.len() + 9).div_ceil(64) * 64;
-    message.resize(length - 8, 0);
-    message.extend_from_slice(&(input.len() as u64 * 8).to_le_bytes());
-    for block in message.chunks_exact(64) {
-        let words: [u32; 16] =
-            std::array::from_fn(|i| u32::from_le_bytes([block[4 * i], block[4 * i + 1], block[4 * i + 2], block[4 * i + 3]]));
-        let [mut a, mut b, mut c, mut d] = state;
-        for i in 0..64 {
-            let (f, g) = match i / 16 {
-                0 => (b & c | !b & d, i),
-                1 => (d & b | !d & c, (5 * i + 1) % 16),
-                2 => (b ^ c ^ d, (3 * i + 5) % 16),
-                _ => (c ^ (b | !d), 7 * i % 16),
-            };
-            let sum = a.wrapping_add(f).wrapping_add(sines[i]).wrapping_add(words[g]);
-            (a, d, c, b) = (d, c, b, b.wrapping_add(sum.rotate_left(SHIFTS[i / 16][i % 4])));
+    md5::Md5::digest(input).into()
+}
+
+pub fn sha1(pieces: &[&[u8]]) -> [u8; 20] {
+    let mut hash = Sha1::new();
+    for piece in pieces {
+        hash.update(piece);
+    }
+    hash.finalize().into()
+}
+
+/// The hashes that a format may choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Hash {
+    pub fn of(self, pieces: &[&[u8]]) -> Vec<u8> {
+        fn hash<D: Digest>(pieces: &[&[u8]]) -> Vec<u8> {
+            let mut hash = D::new();
+            for piece in pieces {
+                hash.update(piece);
+            }
+            hash.finalize().to_vec()
         }
-        for (s, v) in state.iter_mut().zip([a, b, c, d]) {
-            *s = s.wrapping_add(v);
+        match self {
+            Hash::Sha1 => hash::<Sha1>(pieces),
+            Hash::Sha256 => hash::<Sha256>(pieces),
+            Hash::Sha384 => hash::<Sha384>(pieces),
+            Hash::Sha512 => hash::<Sha512>(pieces),
         }
     }
-    let mut out = [0; 16];
-    for (chunk, word) in out.chunks_exact_mut(4).zip(state) {
-        chunk.copy_from_slice(&word.to_le_bytes());
+
+    /// `count` times: the hash of a counter and the last hash ([MS-OFFCRYPTO] §2.3.4.11).
+    pub fn spin(self, first: &[u8], count: u32) -> Vec<u8> {
+        fn spin<D: Digest>(first: &[u8], count: u32) -> Vec<u8> {
+            let mut hash = D::new();
+            hash.update(first);
+            let mut value = hash.finalize();
+            for i in 0..count {
+                let mut hash = D::new();
+                hash.update(i.to_le_bytes());
+                hash.update(&value);
+                value = hash.finalize();
+            }
+            value.to_vec()
+        }
+        match self {
+            Hash::Sha1 => spin::<Sha1>(first, count),
+            Hash::Sha256 => spin::<Sha256>(first, count),
+            Hash::Sha384 => spin::<Sha384>(first, count),
+            Hash::Sha512 => spin::<Sha512>(first, count),
+        }
     }
-    out
 }
 
 /// `data` with the key stream over it.
@@ -55,6 +87,46 @@ pub fn rc4(key: &[u8], data: &[u8]) -> Vec<u8> {
         .collect()
 }
 
+/// Each block for itself. None where the key or the data has no such length.
+pub fn aes_decrypt_blocks(key: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let algorithm = match key.len() {
+        16 => &AES_128,
+        24 => &AES_192,
+        32 => &AES_256,
+        _ => return None,
+    };
+    if sealed.is_empty() || !sealed.len().is_multiple_of(16) {
+        return None;
+    }
+    let key = DecryptingKey::ecb(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;
+    let mut opened = sealed.to_vec();
+    key.decrypt(&mut opened, DecryptionContext::None).ok()?;
+    Some(opened)
+}
+
+/// Blocks chained, padding left where it is.
+pub fn aes_decrypt_chained(key: &[u8], iv: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let mut opened = aes_decrypt_blocks(key, sealed)?;
+    let iv = iv.get(..16)?;
+    for (i, byte) in opened.iter_mut().enumerate() {
+        *byte ^= if i < 16 { iv[i] } else { sealed[i - 16] };
+    }
+    Some(opened)
+}
+
+/// AES-128, blocks chained, for data of whole blocks.
+pub fn aes_encrypt_chained(key: &[u8], iv: &[u8], clear: &[u8]) -> Option<Vec<u8>> {
+    let key = EncryptingKey::ecb(UnboundCipherKey::new(&AES_128, key).ok()?).ok()?;
+    let mut out = Vec::with_capacity(clear.len());
+    let mut last = iv.to_vec();
+    for block in clear.chunks_exact(16) {
+        last.iter_mut().zip(block).for_each(|(l, b)| *l ^= b);
+        key.encrypt(&mut last).ok()?;
+        out.extend_from_slice(&last);
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,10 +134,15 @@ mod tests {
     #[test]
     fn known_answers() {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        assert_eq!(hex(&md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(hex(&md5(b"message digest")), "f96b697d7cb7938d525a2f31aaf161d0");
-        assert_eq!(hex(&md5("1234567890".repeat(8).as_bytes())), "57edf4a22be3c955ac49da2e2107b67a");
-        assert_eq!(hex(&md5("a".repeat(56).as_bytes())), "3b0c8ac703f828b04c6c197006d17218");
         assert_eq!(hex(&rc4(b"Key", b"Plaintext")), "bbf316e8d940af0ad3");
+        assert_eq!(hex(&sha1(&[b"a", b"bc"])), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        // FIPS 197, appendix C.1.
+        let key: Vec<u8> = (0..16).collect();
+        let clear: Vec<u8> = (0..16).map(|i| i * 0x11).collect();
+        let sealed = aes_encrypt_chained(&key, &[0; 16], &clear).unwrap();
+        assert_eq!(hex(&sealed), "69c4e0d86a7b0430d8cdb78070b4c55a");
+        assert_eq!(aes_decrypt_chained(&key, &[0; 16], &sealed).unwrap(), clear);
+        assert_eq!(Hash::Sha256.spin(b"x", 1), Hash::Sha256.of(&[&0u32.to_le_bytes(), &Hash::Sha256.of(&[b"x"])]));
     }
 }

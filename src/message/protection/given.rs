@@ -87,7 +87,7 @@ fn messages_are_judged_as_they_are() {
         let start = if bytes.starts_with(b"From ") { memchr::memchr(b'\n', &bytes).map_or(0, |n| n + 1) } else { 0 };
         let raw = with_crlf(&bytes[start..]);
         let view = View::new(&raw);
-        let level = view.protection().level();
+        let level = view.protection().level(Strength::Weak);
         let right = match truth.as_str() {
             "ENCRYPTED-WHOLE" | "ENCRYPTED-ALL-PARTS" | "ENCRYPTED-INSIDE-SIGNED" => level == ProtectionLevel::Message,
             "PARTLY-CLEAR" | "NOT-ENCRYPTED" => level == ProtectionLevel::None,
@@ -98,7 +98,10 @@ fn messages_are_judged_as_they_are() {
                 true
             }
         };
-        tally.count(if truth.is_empty() { "(no truth given; judged not protected)" } else { &truth }, right && (!truth.is_empty() || level == ProtectionLevel::None));
+        tally.count(
+            if truth.is_empty() { "(no truth given; judged not protected)" } else { &truth },
+            right && (!truth.is_empty() || level == ProtectionLevel::None),
+        );
         if !right {
             wrong.push(format!("{path}: {truth}, judged {:?}", view.protection()));
         }

@@ -20,6 +20,22 @@ pub fn decode(properties: &[u8; 5], input: &[u8], size: usize) -> Option<Vec<u8>
     Some(decoder.out)
 }
 
+/// The first chunk of LZMA2: it must start everything anew. For a small file it is all there is.
+pub fn decode_first_chunk(input: &[u8]) -> Option<Vec<u8>> {
+    let &[control, a, b, ref rest @ ..] = input else { return None };
+    let low = usize::from(a) << 8 | usize::from(b);
+    if control == 1 {
+        return rest.get(..low + 1).map(<[u8]>::to_vec);
+    }
+    let &[c, d, properties, ref packed @ ..] = rest else { return None };
+    if control < 0xe0 {
+        return None;
+    }
+    let size = (usize::from(control & 0x1f) << 16 | low) + 1;
+    let packed_size = (usize::from(c) << 8 | usize::from(d)) + 1;
+    decode(&[properties, 0, 0, 0, 0], packed.get(..packed_size)?, size)
+}
+
 const HALF: u16 = 1 << 10;
 
 struct Range<'a> {

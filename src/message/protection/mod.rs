@@ -4,20 +4,28 @@
 //! PDF, Excel's built-in one), since that protects nothing. What cannot be read as protected is not protected, and the reason is
 //! said. Bytes, entries and depth are bounded while looking inside.
 
-mod archive;
 mod cms;
 mod digest;
-mod legacy;
+mod files;
+pub mod lock;
 mod lzma;
 mod office;
+mod office_lock;
+mod open_document;
 mod pdf;
 mod pgp;
+mod rar;
+mod seven_zip;
+mod zip;
 
 use std::fmt;
 
-use super::View;
+pub use files::judge_file;
+use files::{FileKind, Looking, MAX_FILE, SNIFF};
+
 use super::parts::Part;
 use super::text::{self, Lines};
+use super::{View, body};
 
 /// What protects a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +34,8 @@ pub struct Protection {
     pub whole: Option<How>,
     /// Every attached file: how it is protected, or why it is not.
     pub attachments: Vec<(String, Result<How, WhyNot>)>,
-    /// Characters left readable outside what is protected, the subject not counted.
+    /// Characters left readable outside what is protected: blanks, signature and legal footer not counted, of alternatives the
+    /// longest, of the subject what is more than a line.
     pub clear_text: usize,
 }
 
@@ -55,6 +64,8 @@ pub enum Kind {
     /// A file encrypted with OpenPGP.
     PgpFile,
     Zip,
+    /// A clear ZIP archive of files each of which needs a password.
+    ZipOfProtected,
     SevenZip,
     Rar,
     Pdf,
@@ -76,6 +87,19 @@ pub enum WhyNot {
     OpensWithoutPassword,
     /// Some of what it holds is clear; the name of the first such file.
     ClearInside(String),
+    /// A file in it is not protected, for this reason.
+    Inside(String, Box<WhyNot>),
+    /// It holds what its list of contents does not name.
+    Hidden,
+    /// It says two things about what it holds.
+    Contradicts,
+    /// One piece of an archive in several.
+    Piece,
+    TooDeep,
+    /// To see whether it opens without a password would take too long, or too many such files came together.
+    TooSlow,
+    /// Encrypted, but more weakly than the council accepts.
+    TooWeak,
     Empty,
     Damaged,
     TooLarge,
@@ -94,20 +118,40 @@ impl How {
     }
 }
 
+impl WhyNot {
+    /// Why an archive is not protected, by one of its files.
+    fn inside(name: &str, why: WhyNot) -> WhyNot {
+        let name = name.chars().filter(|c| !c.is_control()).take(80).collect();
+        match why {
+            WhyNot::NotProtected => WhyNot::ClearInside(name),
+            why => WhyNot::Inside(name, Box::new(why)),
+        }
+    }
+}
+
 impl Protection {
-    pub fn level(&self) -> ProtectionLevel {
-        if self.whole.is_some() {
+    /// What is protected, by encryption that is at least so strong.
+    pub fn level(&self, least: Strength) -> ProtectionLevel {
+        let counts = |how: &How| how.strength >= least;
+        if self.whole.as_ref().is_some_and(counts) {
             ProtectionLevel::Message
-        } else if !self.attachments.is_empty() && self.attachments.iter().all(|(_, how)| how.is_ok()) {
+        } else if !self.attachments.is_empty() && self.attachments.iter().all(|(_, how)| how.as_ref().is_ok_and(counts)) {
             ProtectionLevel::Attachments
         } else {
             ProtectionLevel::None
         }
     }
 
-    /// Why the attachments are not protected, a sentence for each: "tender.docx is not protected".
-    pub fn why_not(&self) -> impl Iterator<Item = String> {
-        self.attachments.iter().filter_map(|(name, how)| how.as_ref().err().map(|why| format!("{name} {why}")))
+    /// What is not protected so strongly, each with the reason that follows its name: "tender.docx", "is not protected".
+    pub fn open(&self, least: Strength) -> Vec<(&str, WhyNot)> {
+        let weak = |how: &How| (how.strength < least).then_some(WhyNot::TooWeak);
+        let mut out: Vec<(&str, WhyNot)> = self
+            .attachments
+            .iter()
+            .filter_map(|(name, how)| Some((name.as_str(), how.as_ref().map_or_else(|why| Some(why.clone()), weak)?)))
+            .collect();
+        out.extend(self.whole.as_ref().and_then(weak).map(|why| ("the message", why)));
+        out
     }
 }
 
@@ -129,6 +173,7 @@ impl fmt::Display for How {
             Kind::PgpMime | Kind::PgpInline | Kind::PgpFile => "encrypted with OpenPGP",
             Kind::RightsManagement => "protected by Microsoft rights management",
             Kind::Zip => "a ZIP archive with a password",
+            Kind::ZipOfProtected => "a ZIP archive in which every file needs a password",
             Kind::SevenZip => "a 7z archive with a password",
             Kind::Rar => "a RAR archive with a password",
             Kind::Pdf => "a PDF that needs a password",
@@ -145,6 +190,13 @@ impl fmt::Display for WhyNot {
             WhyNot::NotProtected => "is not protected",
             WhyNot::OpensWithoutPassword => "opens without a password",
             WhyNot::ClearInside(name) => return write!(f, "holds {name}, which is not protected"),
+            WhyNot::Inside(name, why) => return write!(f, "holds {name}, which {why}"),
+            WhyNot::Hidden => "holds more than its list of contents names",
+            WhyNot::Contradicts => "says two things about what it holds, so nobody can tell that it is protected",
+            WhyNot::Piece => "is one piece of an archive in several, and cannot be looked into alone",
+            WhyNot::TooDeep => "holds archives in archives, deeper than is looked into",
+            WhyNot::TooSlow => "could not be tried in time, so nobody can tell that it is protected",
+            WhyNot::TooWeak => "is encrypted too weakly",
             WhyNot::Empty => "holds nothing",
             WhyNot::Damaged => "cannot be read, so nobody can tell that it is protected",
             WhyNot::TooLarge => "is too large to look into",
@@ -156,10 +208,12 @@ impl fmt::Display for WhyNot {
 
 /// Signed within signed within signed: nobody goes further.
 const MAX_SIGNED: usize = 6;
-/// Files beyond this are not looked into.
-const MAX_FILE: usize = 64 << 20;
-/// The first bytes, by which a file's kind is known.
-const SNIFF: usize = 2048;
+/// A line of subject says what a message is about; what is more tells the rest.
+const SUBJECT: usize = 150;
+/// A longer footer is a text.
+const FOOTER: usize = 2_500;
+/// What may stand below an encrypted text and not count as clear: a signature, a legal line or two.
+const FOOTER_OF_ENCRYPTED: usize = 1_000;
 
 pub(super) fn judge(view: &View<'_>) -> Protection {
     let mut found = Found::default();
@@ -169,7 +223,32 @@ pub(super) fn judge(view: &View<'_>) -> Protection {
         let wrapper = how.kind == Kind::RightsManagement && found.clear_text < 4_000;
         (wrapper || !found.clear) && !found.clear_picture && found.attachments.iter().all(|(_, how)| how.is_ok())
     });
-    Protection { whole, attachments: found.attachments, clear_text: found.clear_text }
+    let subject = view.subject().chars().count().saturating_sub(SUBJECT);
+    Protection { whole, attachments: found.attachments, clear_text: found.clear_text + subject }
+}
+
+/// Characters that are no blanks.
+fn readable(text: &str) -> usize {
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).count()
+}
+
+/// The characters of a view's text parts: of alternatives the longest, else all.
+fn clear_characters(parts: &[Part], of_part: &[usize]) -> usize {
+    let (mut sums, mut longest) = (vec![0; parts.len()], vec![0; parts.len()]);
+    let mut all = 0;
+    // A part stands after its parent.
+    for (i, part) in parts.iter().enumerate().rev() {
+        let inside = if part.content_type == "multipart/alternative" { longest[i] } else { sums[i] };
+        let total = of_part[i] + inside;
+        match part.parent {
+            Some(parent) => {
+                sums[parent] += total;
+                longest[parent] = longest[parent].max(total);
+            }
+            None => all += total,
+        }
+    }
+    all
 }
 
 #[derive(Default)]
@@ -181,15 +260,17 @@ struct Found {
     /// Text that somebody can read.
     clear: bool,
     clear_picture: bool,
+    looking: Looking,
 }
 
 impl Found {
     fn look(&mut self, view: &View<'_>, depth: usize) {
         let parts = view.parts();
         let mut clear_messages = Vec::new();
-        for part in parts.iter().filter(|p| p.is_leaf()) {
+        let mut characters = vec![0; parts.len()];
+        for (i, part) in parts.iter().enumerate().filter(|(_, p)| p.is_leaf()) {
             let was_clear = std::mem::take(&mut self.clear);
-            self.leaf(view, part, depth);
+            characters[i] = self.leaf(view, part, depth);
             if self.clear
                 && let Some(message) = outermost_message(parts, part)
                 && !clear_messages.contains(&message)
@@ -198,64 +279,73 @@ impl Found {
             }
             self.clear |= was_clear;
         }
+        self.clear_text += clear_characters(parts, &characters);
         for message in clear_messages {
             self.attachments.push((name_of(&parts[message]), Err(WhyNot::NotProtected)));
         }
     }
 
-    fn leaf(&mut self, view: &View<'_>, part: &Part, depth: usize) {
+    /// Looks at one part; its readable characters, where it is text that is shown.
+    fn leaf(&mut self, view: &View<'_>, part: &Part, depth: usize) -> usize {
         if matches!(
             part.content_type.as_str(),
             "application/pgp-signature" | "application/pkcs7-signature" | "application/x-pkcs7-signature" | "application/pgp-keys"
         ) {
-            return;
+            return 0;
         }
         let in_encrypted = part.parent.is_some_and(|p| view.parts()[p].content_type == "multipart/encrypted");
         if in_encrypted {
             let content = view.decoded(part);
             if part.content_type == "application/pgp-encrypted" && content.len() < 256 {
-                return;
+                return 0;
             }
             if pgp::is_encrypted(&content) {
                 self.encrypted = Some(How::strong(Kind::PgpMime));
             } else {
                 self.attachments.push((name_of(part), Err(WhyNot::OnlyClaims)));
             }
-            return;
+            return 0;
         }
         if part.is_text() && !part.is_attachment {
-            self.text(view, part);
-        } else if part.content_type.starts_with("image/") && !part.is_attachment {
+            return self.text(view, part);
+        }
+        if part.content_type.starts_with("image/") && !part.is_attachment {
             self.clear_picture = true;
         } else {
             self.file(view, part, depth);
         }
+        0
     }
 
-    /// Text that is shown: clear, or inline PGP and nothing else.
-    fn text(&mut self, view: &View<'_>, part: &Part) {
-        let Some(source) = view.part_source(part) else { return };
-        let html = part.content_type == "text/html";
+    /// Text that is shown: clear, or inline PGP and nothing else but a footer. Its readable characters.
+    fn text(&mut self, view: &View<'_>, part: &Part) -> usize {
+        let Some(source) = view.part_source(part) else { return 0 };
         let armoured = memchr::memmem::find(source.as_bytes(), pgp::BEGIN.as_bytes()).is_some();
-        let seen: String = if html {
+        let (seen, marks, hidden) = if part.content_type == "text/html" {
             let rendered = text::render(&source, if armoured { Lines::Keep } else { Lines::Collapse });
-            rendered.text + &rendered.hidden
+            (rendered.text, rendered.marks, rendered.hidden)
         } else {
-            source.into_owned()
+            (source.into_owned(), Vec::new(), String::new())
         };
-        let mut rest = seen;
+        let mut encrypted = false;
+        let mut sorted = None;
         if armoured {
-            let (clear, encrypted) = pgp::split_armour(&rest);
-            if encrypted {
+            let (rest, all_encrypted) = pgp::split_armour(&seen);
+            if all_encrypted {
+                encrypted = true;
                 self.encrypted = Some(How::strong(Kind::PgpInline));
-                rest = clear;
+                sorted = Some(body::sorted(&rest, &[]));
             }
         }
-        let readable = rest.chars().filter(|c| !c.is_whitespace() && !c.is_control()).count();
-        if rest.chars().any(char::is_alphanumeric) {
+        let sorted = sorted.unwrap_or_else(|| body::sorted(&seen, &marks));
+        let footer = readable(&sorted.footer);
+        let says_something = |text: &str| text.chars().any(char::is_alphanumeric);
+        if [&sorted.new, &sorted.quoted, &hidden].iter().any(|text| says_something(text))
+            || says_something(&sorted.footer) && (!encrypted || footer > FOOTER_OF_ENCRYPTED)
+        {
             self.clear = true;
-            self.clear_text += readable;
         }
+        readable(&sorted.new) + readable(&sorted.quoted) + readable(&hidden) + footer.saturating_sub(FOOTER)
     }
 
     fn file(&mut self, view: &View<'_>, part: &Part, depth: usize) {
@@ -268,7 +358,7 @@ impl Found {
         if smime || cms::looks_like(&head) {
             return self.smime(name, view, part, depth);
         }
-        if head.starts_with(&RPMSG) {
+        if head.starts_with(&RPMSG) && head.len() > RPMSG.len() && !files::reads_as_text(&head[RPMSG.len()..]) {
             self.encrypted = Some(How::strong(Kind::RightsManagement));
             return;
         }
@@ -279,7 +369,7 @@ impl Found {
         let how = match FileKind::of(&head, &lower) {
             FileKind::Other => Err(WhyNot::NotProtected),
             _ if part.body.len() > MAX_FILE => Err(WhyNot::TooLarge),
-            kind => kind.judge(&lower, &view.decoded(part)),
+            kind => kind.judge(&view.decoded(part), &mut self.looking),
         };
         self.attachments.push((name, how));
     }
@@ -305,57 +395,6 @@ impl Found {
 
 /// Magic bytes of a rights-managed message.
 const RPMSG: [u8; 8] = [0x76, 0xe8, 0x04, 0x60, 0xc4, 0x11, 0xe3, 0x86];
-
-/// A file's kind by its first bytes.
-enum FileKind {
-    Zip,
-    SevenZip,
-    Rar,
-    Pdf,
-    CompoundFile,
-    Pgp,
-    Other,
-}
-
-impl FileKind {
-    fn of(head: &[u8], lower_name: &str) -> FileKind {
-        if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || head.starts_with(b"PK\x07\x08") {
-            FileKind::Zip
-        } else if head.starts_with(b"7z\xbc\xaf\x27\x1c") {
-            FileKind::SevenZip
-        } else if head.starts_with(b"Rar!\x1a\x07") {
-            FileKind::Rar
-        } else if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-            FileKind::CompoundFile
-        } else if memchr::memmem::find(&head[..head.len().min(1024)], b"%PDF-").is_some() {
-            FileKind::Pdf
-        } else if memchr::memmem::find(head, pgp::BEGIN.as_bytes()).is_some()
-            || [".gpg", ".pgp", ".asc"].iter().any(|e| lower_name.ends_with(e))
-        {
-            FileKind::Pgp
-        } else {
-            FileKind::Other
-        }
-    }
-
-    fn judge(&self, lower_name: &str, file: &[u8]) -> Result<How, WhyNot> {
-        match self {
-            FileKind::Zip => archive::zip(file),
-            FileKind::SevenZip => archive::seven_zip(file),
-            FileKind::Rar => archive::rar(file),
-            FileKind::Pdf => pdf::judge(file),
-            FileKind::CompoundFile => office::compound(lower_name, file),
-            FileKind::Pgp => pgp::judge(file),
-            FileKind::Other => Err(WhyNot::NotProtected),
-        }
-    }
-}
-
-/// Judges one file by its bytes; its name is only needed for binary OpenPGP, which has no magic.
-pub fn judge_file(name: &str, file: &[u8]) -> Result<How, WhyNot> {
-    let lower = name.to_ascii_lowercase();
-    FileKind::of(&file[..file.len().min(SNIFF)], &lower).judge(&lower, file)
-}
 
 /// The embedded message nearest to the root that holds `part`.
 fn outermost_message(parts: &[Part], part: &Part) -> Option<usize> {
@@ -394,3 +433,5 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod given;
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,50 @@
 //! The trailer and the encryption dictionary are read, and the empty user password is tried, as every reader does. The document
 //! itself is not loaded: a general reader unpacks what a hostile file tells it to.
 
-use aws_lc_rs::cipher::{AES_128, EncryptingKey, UnboundCipherKey};
-use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
-
-use super::digest::{md5, rc4};
+use super::digest::{Hash, aes_encrypt_chained, md5, rc4};
+use super::files::Looking;
 use super::{How, Kind, WhyNot};
 
-pub fn judge(file: &[u8]) -> Result<How, WhyNot> {
+pub fn judge(file: &[u8], looking: &mut Looking) -> Result<How, WhyNot> {
+    let (encrypt, lock) = match encryption(file)? {
+        Encryption::OtherHandler => return Ok(How::strong(Kind::Pdf)),
+        Encryption::Standard(encrypt, id) => {
+            let lock = PdfLock::of(&encrypt, &id).ok_or(WhyNot::Damaged)?;
+            (encrypt, lock)
+        }
+    };
+    if !looking.spend(lock.rounds()) {
+        return Err(WhyNot::TooSlow);
+    }
+    if lock.opens("") {
+        return Err(WhyNot::OpensWithoutPassword);
+    }
+    if encrypt.number("V").is_some_and(|v| v >= 4) && !is_sealed(&encrypt, "StmF") {
+        // The pages are clear. An envelope, whose attached files alone are sealed, is what some programs make on purpose.
+        return if is_sealed(&encrypt, "EFF") { Ok(How::weak(Kind::Pdf)) } else { Err(WhyNot::OpensWithoutPassword) };
+    }
+    // 40-bit keys are weak.
+    let weak =
+        matches!(encrypt.number("V"), Some(0 | 1)) || encrypt.number("V") == Some(2) && encrypt.number("Length").is_none_or(|l| l <= 40);
+    Ok(if weak { How::weak(Kind::Pdf) } else { How::strong(Kind::Pdf) })
+}
+
+/// What a password can be tried on.
+pub fn lock(file: &[u8]) -> Option<PdfLock> {
+    match encryption(file).ok()? {
+        Encryption::Standard(encrypt, id) => PdfLock::of(&encrypt, &id),
+        Encryption::OtherHandler => None,
+    }
+}
+
+enum Encryption {
+    /// By certificates, or by a service that hands out keys.
+    OtherHandler,
+    /// By passwords: the encryption dictionary and the file's identifier.
+    Standard(Dictionary, Vec<u8>),
+}
+
+fn encryption(file: &[u8]) -> Result<Encryption, WhyNot> {
     if memchr::memmem::find(file, b"/Encrypt").is_none() {
         return Err(WhyNot::NotProtected);
     }
@@ -24,8 +61,7 @@ pub fn judge(file: &[u8]) -> Result<How, WhyNot> {
     };
     match encrypt.get("Filter") {
         Some(Object::Name(name)) if name == "Standard" => {}
-        // Another handler: certificates, or a service that hands out keys.
-        Some(Object::Name(_)) => return Ok(How::strong(Kind::Pdf)),
+        Some(Object::Name(_)) => return Ok(Encryption::OtherHandler),
         _ => return Err(WhyNot::Damaged),
     }
     let id = match trailer.get("ID") {
@@ -35,14 +71,20 @@ pub fn judge(file: &[u8]) -> Result<How, WhyNot> {
         },
         _ => Vec::new(),
     };
-    if opens_empty(&encrypt, &id).ok_or(WhyNot::Damaged)? {
-        return Err(WhyNot::OpensWithoutPassword);
+    Ok(Encryption::Standard(encrypt, id))
+}
+
+/// Whether the crypt filter of that use encrypts: it is named, described, and not the one that does nothing (§7.6.6).
+fn is_sealed(encrypt: &Dictionary, using: &str) -> bool {
+    let Some(Object::Name(name)) = encrypt.get(using) else { return false };
+    let described = match encrypt.get("CF") {
+        Some(Object::Dictionary(filters)) => filters.get(name),
+        _ => None,
+    };
+    match described {
+        Some(Object::Dictionary(filter)) => matches!(filter.get("CFM"), Some(Object::Name(method)) if method != "None"),
+        _ => false,
     }
-    // 40-bit keys are weak; and where streams are left alone by default, only some of the document is encrypted.
-    let weak = matches!(encrypt.number("V"), Some(0 | 1))
-        || encrypt.number("V") == Some(2) && encrypt.number("Length").is_none_or(|l| l <= 40)
-        || matches!(encrypt.get("StmF"), Some(Object::Name(n)) if n == "Identity");
-    Ok(if weak { How::weak(Kind::Pdf) } else { How::strong(Kind::Pdf) })
 }
 
 /// The newest trailer: where `startxref` points, or else the last that can be found.
@@ -81,71 +123,142 @@ fn object(file: &[u8], number: i64, generation: i64) -> Option<Dictionary> {
         .find_map(|at| Parser { bytes: file, at }.indirect().map(|(_, d)| d).filter(|d| d.get("Filter").is_some()))
 }
 
-/// Whether the empty user password opens it; none if the dictionary makes no sense.
-fn opens_empty(encrypt: &Dictionary, id: &[u8]) -> Option<bool> {
-    const PAD: [u8; 32] = *b"\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a";
-    let revision = encrypt.number("R")?;
-    let user = encrypt.text("U")?;
-    if revision >= 5 {
-        let (expected, salt) = (user.get(..32)?, user.get(32..40)?);
-        let hash = if revision == 5 { sha(&SHA256, salt) } else { hardened(salt)? };
-        return Some(hash == expected);
+/// What a password is checked against (§7.6.4).
+pub struct PdfLock {
+    revision: i64,
+    owner: Vec<u8>,
+    user: Vec<u8>,
+    permissions: u32,
+    id: Vec<u8>,
+    clear_metadata: bool,
+    /// Octets; a key length that is wrong or missing does not stop readers; nor us.
+    key_lens: [usize; 3],
+}
+
+const PAD: [u8; 32] =
+    *b"\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a";
+
+impl PdfLock {
+    fn of(encrypt: &Dictionary, id: &[u8]) -> Option<PdfLock> {
+        let revision = encrypt.number("R")?;
+        let (owner, user) = (encrypt.text("O")?.to_vec(), encrypt.text("U")?.to_vec());
+        let (least_owner, least_user) = match revision {
+            ..=2 => (32, 32),
+            3 | 4 => (32, 16),
+            _ => (40, 40),
+        };
+        if owner.len() < least_owner || user.len() < least_user {
+            return None;
+        }
+        let said = encrypt.number("Length").filter(|l| (40..=128).contains(l)).map_or(5, |l| l as usize / 8);
+        Some(PdfLock {
+            revision,
+            owner,
+            user,
+            permissions: if revision >= 5 { 0 } else { encrypt.number("P")? as u32 },
+            id: id.to_vec(),
+            clear_metadata: matches!(encrypt.get("EncryptMetadata"), Some(Object::Other(word)) if word == b"false"),
+            key_lens: [said, 16, 5],
+        })
     }
-    let owner = encrypt.text("O")?;
-    let permissions = encrypt.number("P")? as u32;
-    let mut seed = [&PAD[..], owner.get(..32)?, &permissions.to_le_bytes(), id].concat();
-    if revision >= 4 && matches!(encrypt.get("EncryptMetadata"), Some(Object::Other(word)) if word == b"false") {
-        seed.extend_from_slice(&[0xff; 4]);
+
+    /// The blocks that one try hashes, roughly.
+    pub fn rounds(&self) -> u64 {
+        match self.revision {
+            ..=2 => 10,
+            3 | 4 => 1_000,
+            5 => 4,
+            _ => 15_000,
+        }
     }
-    let first = md5(&seed);
-    if revision == 2 {
-        return Some(rc4(&first[..5], &PAD) == user);
+
+    /// As the password of a reader or of the owner: either opens it.
+    pub fn opens(&self, password: &str) -> bool {
+        if self.revision >= 5 {
+            let password = &password.as_bytes()[..password.len().min(127)];
+            let (user, owner) = (&self.user[..], &self.owner[..]);
+            let matches = |hash: Option<Vec<u8>>, of: &[u8]| hash.is_some_and(|hash| hash == of[..32]);
+            return matches(self.hardened(password, &user[32..40], b""), user)
+                || (user.len() >= 48 && matches(self.hardened(password, &owner[32..40], &user[..48]), owner));
+        }
+        // PDFDocEncoding is Latin-1 for what people type; some programs write UTF-8.
+        let latin: Option<Vec<u8>> = password.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+        let utf8 = password.as_bytes().to_vec();
+        let is_ascii = password.is_ascii();
+        latin.into_iter().chain((!is_ascii).then_some(utf8)).any(|octets| self.opens_old(&octets))
     }
-    // A key length that is wrong or missing does not stop readers; nor us.
-    let said = encrypt.number("Length").filter(|l| (40..=128).contains(l)).map_or(5, |l| l as usize / 8);
-    Some([said, 16, 5].into_iter().any(|length| {
+
+    fn opens_old(&self, password: &[u8]) -> bool {
+        let padded = pad(password);
+        self.is_user(&padded) || !password.is_empty() && self.users_by_owner(&padded).iter().any(|user| self.is_user(user))
+    }
+
+    /// Algorithms 4 to 6.
+    fn is_user(&self, padded: &[u8; 32]) -> bool {
+        let mut seed = [&padded[..], &self.owner[..32], &self.permissions.to_le_bytes(), &self.id].concat();
+        if self.revision >= 4 && self.clear_metadata {
+            seed.extend_from_slice(&[0xff; 4]);
+        }
+        let first = md5(&seed);
+        if self.revision <= 2 {
+            return rc4(&first[..5], &PAD) == self.user[..32];
+        }
+        self.key_lens.iter().any(|&length| {
+            let mut key = first;
+            for _ in 0..50 {
+                key = md5(&key[..length]);
+            }
+            let mut value = md5(&[&PAD[..], &self.id].concat()).to_vec();
+            for i in 0..20u8 {
+                value = rc4(&key[..length].iter().map(|k| k ^ i).collect::<Vec<_>>(), &value);
+            }
+            self.user[..16] == value[..]
+        })
+    }
+
+    /// Algorithm 7: what the owner's password makes of the owner's entry.
+    fn users_by_owner(&self, padded: &[u8; 32]) -> Vec<[u8; 32]> {
+        let first = md5(padded);
+        let opened = |key: &[u8], rounds: std::ops::Range<u8>| {
+            let mut value = self.owner[..32].to_vec();
+            for i in rounds.rev() {
+                value = rc4(&key.iter().map(|k| k ^ i).collect::<Vec<_>>(), &value);
+            }
+            value.try_into().unwrap_or([0; 32])
+        };
+        if self.revision <= 2 {
+            return vec![opened(&first[..5], 0..1)];
+        }
         let mut key = first;
         for _ in 0..50 {
-            key = md5(&key[..length]);
+            key = md5(&key);
         }
-        let mut value = md5(&[&PAD[..], id].concat()).to_vec();
-        for i in 0..20u8 {
-            let round: Vec<u8> = key[..length].iter().map(|k| k ^ i).collect();
-            value = rc4(&round, &value);
-        }
-        user.get(..16) == Some(&value[..])
-    }))
-}
+        self.key_lens.iter().map(|&length| opened(&key[..length], 0..20)).collect()
+    }
 
-fn sha(algorithm: &'static digest::Algorithm, bytes: &[u8]) -> Vec<u8> {
-    digest::digest(algorithm, bytes).as_ref().to_vec()
-}
-
-/// Algorithm 2.B for the empty password (ISO 32000-2 §7.6.4.3.4).
-fn hardened(salt: &[u8]) -> Option<Vec<u8>> {
-    let mut key = sha(&SHA256, salt);
-    for round in 0..4_096usize {
-        let sealed = aes_cbc(&key[..16], &key[16..32], &key.repeat(64))?;
-        let remainder = sealed[..16].iter().map(|b| u32::from(*b)).sum::<u32>() % 3;
-        key = sha([&SHA256, &SHA384, &SHA512][remainder as usize], &sealed);
-        if round >= 63 && usize::from(*sealed.last()?) <= round - 31 {
-            key.truncate(32);
+    /// Algorithm 2.B, or the one hash of revision 5.
+    fn hardened(&self, password: &[u8], salt: &[u8], user: &[u8]) -> Option<Vec<u8>> {
+        let mut key = Hash::Sha256.of(&[password, salt, user]);
+        if self.revision == 5 {
             return Some(key);
         }
+        for round in 0..4_096usize {
+            let sealed = aes_encrypt_chained(&key[..16], &key[16..32], &[password, &key, user].concat().repeat(64))?;
+            let remainder = sealed[..16].iter().map(|b| u32::from(*b)).sum::<u32>() % 3;
+            key = [Hash::Sha256, Hash::Sha384, Hash::Sha512][remainder as usize].of(&[&sealed]);
+            if round >= 63 && usize::from(*sealed.last()?) <= round - 31 {
+                key.truncate(32);
+                return Some(key);
+            }
+        }
+        None
     }
-    None
 }
 
-fn aes_cbc(key: &[u8], iv: &[u8], clear: &[u8]) -> Option<Vec<u8>> {
-    let key = EncryptingKey::ecb(UnboundCipherKey::new(&AES_128, key).ok()?).ok()?;
-    let mut out = Vec::with_capacity(clear.len());
-    let mut last = iv.to_vec();
-    for block in clear.chunks_exact(16) {
-        last.iter_mut().zip(block).for_each(|(l, b)| *l ^= b);
-        key.encrypt(&mut last).ok()?;
-        out.extend_from_slice(&last);
-    }
-    Some(out)
+fn pad(password: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.iter_mut().zip(password.iter().chain(&PAD)).for_each(|(o, p)| *o = *p);
+    out
 }
 
 #[derive(Clone, Debug)]
@@ -413,13 +526,17 @@ fn is_blank(octet: u8) -> bool {
 mod tests {
     use super::*;
 
+    fn judged(file: &[u8]) -> Result<How, WhyNot> {
+        judge(file, &mut Looking::default())
+    }
+
     #[test]
     fn hostile_files_are_harmless() {
         for piece in ["<<", "[", "(", "trailer<<", "1 0 obj<<", "startxref 0 ", "%PDF-/Encrypt", " obj<</Type/XRef", "<</A "] {
             let file = format!("%PDF-1.7 /Encrypt {}", piece.repeat(300_000 / piece.len()));
-            assert!(judge(file.as_bytes()).is_err());
+            assert!(judged(file.as_bytes()).is_err());
         }
-        assert_eq!(judge(b"%PDF-1.7\ntrailer <</Root 1 0 R /X (/Encrypt)>>"), Err(WhyNot::NotProtected));
-        assert_eq!(judge(b"%PDF-1.7\ntrailer <</Root 1 0 R /Encrypt 7 0 R>>"), Err(WhyNot::Damaged));
+        assert_eq!(judged(b"%PDF-1.7\ntrailer <</Root 1 0 R /X (/Encrypt)>>"), Err(WhyNot::NotProtected));
+        assert_eq!(judged(b"%PDF-1.7\ntrailer <</Root 1 0 R /Encrypt 7 0 R>>"), Err(WhyNot::Damaged));
     }
 }

@@ -1,5 +1,6 @@
 //! OpenPGP messages by their packets: a message that is only signed or only compressed hides nothing (RFC 9580 §4, §6, §10.3).
 
+use super::files::reads_as_text;
 use super::{How, Kind, WhyNot};
 use crate::message::transfer;
 
@@ -55,48 +56,83 @@ fn armoured(body: &str) -> Vec<u8> {
     transfer::base64(&base64)
 }
 
-/// Key packets, then an encrypted data packet that holds something.
+/// Session keys, then an encrypted data packet that holds something, and nothing else. Each packet's version must exist: by its tag
+/// alone too much looks like a packet.
 fn packets_are_encrypted(mut bytes: &[u8]) -> bool {
+    /// What may follow: the end of a line, a broken octet or two.
+    const MAX_REST: usize = 16;
     for _ in 0..1_000 {
-        let Some((tag, body, after)) = packet(bytes) else { return false };
-        match tag {
-            // Public-key and symmetric-key encrypted session keys, markers, padding.
-            1 | 3 | 10 | 21 => bytes = after,
-            // Encrypted data, with integrity or without, and GnuPG's own kind.
-            9 | 18 | 20 => return body > 0,
+        let Some(packet) = packet(bytes) else { return false };
+        let version = packet.start.first().copied().unwrap_or(0);
+        match packet.tag {
+            // Session keys encrypted to a key or by a passphrase; marker; padding.
+            1 if matches!(version, 2 | 3 | 6) => {}
+            3 if matches!(version, 4..=6) => {}
+            10 | 21 => {}
+            // Encrypted data without integrity: of its start nothing is known.
+            9 if !reads_as_text(packet.start) => return packet.length > 0 && packet.after.len() <= MAX_REST,
+            // With integrity (v2 is AEAD), and GnuPG's own AEAD.
+            18 if matches!(version, 1 | 2) && !reads_as_text(&packet.start[1..]) => {
+                return packet.length > 1 && packet.after.len() <= MAX_REST;
+            }
+            20 if version == 1 && !reads_as_text(&packet.start[1..]) => return packet.length > 1 && packet.after.len() <= MAX_REST,
             _ => return false,
         }
+        bytes = packet.after;
     }
     false
 }
 
-/// A packet's tag, the length of what is there of its body, and what follows.
-fn packet(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
+struct Packet<'a> {
+    tag: u8,
+    /// Octets of its body that are there.
+    length: usize,
+    /// Its body, or the first piece of it.
+    start: &'a [u8],
+    after: &'a [u8],
+}
+
+fn packet(bytes: &[u8]) -> Option<Packet<'_>> {
     let &first = bytes.first()?;
     if first & 0x80 == 0 {
         return None;
     }
-    let (tag, start, length) = if first & 0x40 != 0 {
-        let tag = first & 0x3f;
-        match *bytes.get(1)? {
-            l @ 0..=191 => (tag, 2, Some(l as usize)),
-            l @ 192..=223 => (tag, 3, Some((l as usize - 192) * 256 + *bytes.get(2)? as usize + 192)),
-            // A partial length: the first piece is enough to know that there is content.
-            l @ 224..=254 => (tag, 2, Some(1usize << (l & 0x1f))),
-            255 => (tag, 6, Some(u32::from_be_bytes(bytes.get(2..6)?.try_into().ok()?) as usize)),
-        }
-    } else {
-        let tag = (first >> 2) & 0x0f;
-        match first & 3 {
-            0 => (tag, 2, Some(*bytes.get(1)? as usize)),
-            1 => (tag, 3, Some(u16::from_be_bytes(bytes.get(1..3)?.try_into().ok()?) as usize)),
-            2 => (tag, 5, Some(u32::from_be_bytes(bytes.get(1..5)?.try_into().ok()?) as usize)),
-            _ => (tag, 1, None),
-        }
+    if first & 0x40 == 0 {
+        let (at, length) = match first & 3 {
+            0 => (2, *bytes.get(1)? as usize),
+            1 => (3, u16::from_be_bytes(bytes.get(1..3)?.try_into().ok()?) as usize),
+            2 => (5, u32::from_be_bytes(bytes.get(1..5)?.try_into().ok()?) as usize),
+            _ => (1, usize::MAX),
+        };
+        let (start, after) = cut(bytes.get(at..)?, length);
+        return Some(Packet { tag: (first >> 2) & 0x0f, length: start.len(), start, after });
+    }
+    let tag = first & 0x3f;
+    let (mut is_partial, piece, mut after) = piece(&bytes[1..])?;
+    let mut length = piece.len();
+    while is_partial {
+        let Some((again, next, rest)) = self::piece(after) else { break };
+        (is_partial, after) = (again, rest);
+        length += next.len();
+    }
+    Some(Packet { tag, length, start: piece, after })
+}
+
+/// One piece of a body with its length in front, whether more follow, and what stands behind it.
+fn piece(bytes: &[u8]) -> Option<(bool, &[u8], &[u8])> {
+    let (is_partial, at, length) = match *bytes.first()? {
+        l @ 0..=191 => (false, 1, l as usize),
+        l @ 192..=223 => (false, 2, (l as usize - 192) * 256 + *bytes.get(1)? as usize + 192),
+        l @ 224..=254 => (true, 1, 1usize << (l & 0x1f)),
+        255 => (false, 5, u32::from_be_bytes(bytes.get(1..5)?.try_into().ok()?) as usize),
     };
-    let rest = bytes.get(start..)?;
-    let length = length.unwrap_or(rest.len()).min(rest.len());
-    Some((tag, length, &rest[length..]))
+    let (piece, after) = cut(bytes.get(at..)?, length);
+    Some((is_partial, piece, after))
+}
+
+/// The first `length` octets, or all.
+fn cut(bytes: &[u8], length: usize) -> (&[u8], &[u8]) {
+    bytes.split_at(length.min(bytes.len()))
 }
 
 #[cfg(test)]
@@ -107,6 +143,17 @@ mod tests {
     fn only_encrypted_packets_count() {
         // A session key of two octets, then integrity-protected data.
         assert!(is_encrypted(&[0x84, 2, 3, 0, 0xd2, 2, 1, 9]));
+        // The same in pieces; by a passphrase; AEAD.
+        assert!(is_encrypted(&[0x84, 2, 3, 0, 0xd2, 0xe1, 1, 9, 1, 7]));
+        assert!(is_encrypted(&[0x8c, 2, 4, 9, 0xd2, 2, 1, 9]));
+        assert!(is_encrypted(&[0x84, 2, 3, 0, 0xd4, 2, 1, 9]));
+        // Versions that do not exist; clear text that claims; a literal packet behind the encrypted one.
+        assert!(!is_encrypted(&[0x84, 2, 9, 0, 0xd2, 2, 1, 9]));
+        assert!(!is_encrypted(&[0x84, 2, 3, 0, 0xd2, 2, 7, 9]));
+        assert!(!is_encrypted(&[&[0x84, 2, 3, 0, 0xd2, 41, 1][..], &[b'x'; 40]].concat()));
+        let mut two = vec![0x84, 2, 3, 0, 0xd2, 2, 1, 9, 0xcb, 40, b'b'];
+        two.extend([b'x'; 39]);
+        assert!(!is_encrypted(&two));
         // A literal packet; a compressed one; a session key without data.
         assert!(!is_encrypted(&[0xcb, 3, b'b', 0, 0]));
         assert!(!is_encrypted(&[0xc8, 2, 1, 0]));
