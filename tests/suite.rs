@@ -14,6 +14,7 @@ mod evidence;
 mod features;
 mod given;
 mod kill9;
+mod legitimate;
 mod lifecycle;
 mod peers;
 mod rule_cases;

@@ -330,9 +330,16 @@ impl<'a> Facts<'a> {
             let members = &self.policy.council.people;
             let sender = self.sender();
             let authors = sender.authors.iter().filter(|(a, _)| self.policy.is_council(domain_of(a)));
+            // A mailbox that forwards by itself has its owner's name in To, where From is somebody else's.
+            let header = recipients::named(&self.view, &["To", "Cc", "Resent-From"]);
+            let named = |address: &str| header.iter().find(|(a, _)| a == address).and_then(|(_, name)| name.as_deref());
             let mut users: Vec<User<'_>> = authors
                 .map(|(address, display)| User { address, display: display.as_deref(), registered: &[] })
-                .chain(sender.who.as_deref().filter(|_| sender.is_council).map(|address| User { address, display: None, registered: &[] }))
+                .chain(sender.who.as_deref().filter(|_| sender.is_council).map(|address| User {
+                    address,
+                    display: named(address),
+                    registered: &[],
+                }))
                 .collect();
             users.extend(members.iter().map(User::of));
             let strangers = self.recipients().iter().filter(|p| p.class.is_stranger());

@@ -32,11 +32,20 @@ impl Lists {
     pub fn read(site: &Site<'_>, docs: &[Doc<'_>], d: &mut Diagnostics) -> Lists {
         let mut lists = Lists::default();
         lists.make("council", site.council.domains.iter().map(|x| Pattern::Domain(x.clone())).collect());
-        let person = |address: &Option<String>| address.iter().filter_map(|a| Pattern::parse(a).ok()).collect::<Vec<_>>();
-        lists.make("clerk", person(&site.council.clerk));
-        lists.make("chair", person(&site.council.chair));
-        lists.make("councillors", site.people.councillors.iter().map(|p| Pattern::Address(p.address.clone())).collect());
-        lists.make("staff", site.people.staff.iter().map(|p| Pattern::Address(p.address.clone())).collect());
+        // A council that moves to another domain holds both for a while: the same mailbox answers at each.
+        let person = |address: &String| -> Vec<Pattern> {
+            let domains = &site.council.domains;
+            match address.rsplit_once('@') {
+                Some((local, domain)) if domains.iter().any(|d| *d == crate::smtp::address::normal_domain(domain)) => {
+                    domains.iter().filter_map(|d| Pattern::parse(&format!("{local}@{d}")).ok()).collect()
+                }
+                _ => Pattern::parse(address).into_iter().collect(),
+            }
+        };
+        lists.make("clerk", site.council.clerk.iter().flat_map(person).collect());
+        lists.make("chair", site.council.chair.iter().flat_map(person).collect());
+        lists.make("councillors", site.people.councillors.iter().flat_map(|p| person(&p.address)).collect());
+        lists.make("staff", site.people.staff.iter().flat_map(|p| person(&p.address)).collect());
         lists.make("partners", Vec::new());
         let consumer = CONSUMER_DOMAINS.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
         lists.make("consumer", consumer.filter_map(|l| Pattern::parse(l).ok()).collect());
