@@ -135,7 +135,6 @@ fn outside(entry: &Entry, policy: &Policy) -> Outside {
         first_contact: Fact::Known(entry.first_contact),
         protected_before: Fact::Known(false),
         rates: policy.rates().iter().map(|_| Fact::Known(1)).collect(),
-        ..Outside::default()
     }
 }
 
