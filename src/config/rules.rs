@@ -485,6 +485,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             |p: &super::settings::Person| Member { address: p.address.clone(), name: p.name.clone(), personal: p.own_accounts.clone() };
         Some(Policy {
             council: CouncilFacts {
+                name: site.council.name.clone(),
                 domains: site.council.domains.clone(),
                 clerk: site.council.clerk.clone(),
                 chair: site.council.chair.clone(),

@@ -61,6 +61,8 @@ pub enum Condition {
     Rate(RateTest),
     /// Any of these facts could not be had.
     UnknownFact(Vec<Outer>),
+    /// It passes for one of these, and has no right to.
+    Impersonates(Impersonated),
     /// A word whose fact cannot be had yet: always unknown.
     Unavailable(Unavailable),
 }
@@ -73,10 +75,7 @@ pub struct Unavailable {
 }
 
 /// The words that need a fact from outside which no part of the gateway brings yet.
-pub const UNAVAILABLE: &[Unavailable] = &[
-    Unavailable { word: "password-disclosed", needs: "trying passwords on attachments" },
-    Unavailable { word: "impersonates", needs: "the comparison of look-alike names" },
-];
+pub const UNAVAILABLE: &[Unavailable] = &[Unavailable { word: "password-disclosed", needs: "trying passwords on attachments" }];
 
 impl Unavailable {
     pub fn of(word: &str) -> Option<Unavailable> {
@@ -103,6 +102,18 @@ impl Direction {
             Direction::Inbound => "inbound",
         }
     }
+}
+
+/// Whom mail from outside may pass for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Impersonated {
+    pub council: bool,
+    pub clerk: bool,
+    pub chair: bool,
+    /// Councillors, and members of lists: people by name, domains by look.
+    pub people: Who,
+    /// As in the file.
+    pub written: Vec<String>,
 }
 
 /// A number that a condition may bound.
@@ -363,6 +374,7 @@ impl Condition {
             Sender(_) | HeaderPresent(..) | ListMail(_) => 2,
             Recipient(_) | EveryRecipient(_) | EveryOutsider(_) | Number(..) if !self.reads_body() => 3,
             PersonalAccount(_) | Reply(_) => 4,
+            Impersonates(_) => 8,
             Automatic(_) | NotAutomatic => 6,
             Calendar(_) | Pattern(_) => 10,
             Marked(_) => 12,

@@ -214,6 +214,13 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
             )
         }
         Weekdays(_) => format!("it is a {:?}", facts.case.now.weekday()),
+        Impersonates(whom) => match judge::impersonates(facts, whom) {
+            (Truth::True, Some(how)) => how.words().into(),
+            (Truth::Unknown(why) | Truth::Absent(why), _) => {
+                format!("it comes from somebody's own account, and it cannot be told whether they sent it: {why}")
+            }
+            _ => format!("it does not pass for {}", whom.written.join(" or ")),
+        },
         Unavailable(what) => what.why(),
         _ => says_outer(condition, facts),
     }

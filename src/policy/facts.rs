@@ -5,6 +5,7 @@ use std::cell::{Cell, OnceCell};
 use super::case::{Case, Login, Role};
 use super::condition::{Automatic, Direction, Number};
 use super::detect::forwarding::{self, Forwarded};
+use super::detect::impersonation::{self, Claim, Shown};
 use super::detect::marking::{self, Marks};
 use super::detect::own_account::{self, User};
 use super::detect::recipients::{self, Visible};
@@ -37,6 +38,7 @@ pub struct Facts<'a> {
     attachment_text: OnceCell<String>,
     addresses_in_text: OnceCell<usize>,
     own_recipient: OnceCell<bool>,
+    claims: OnceCell<Vec<Claim<'a>>>,
     found: Vec<OnceCell<Found>>,
     wanted: Cell<Wants>,
 }
@@ -82,6 +84,7 @@ impl<'a> Facts<'a> {
             attachment_text: OnceCell::new(),
             addresses_in_text: OnceCell::new(),
             own_recipient: OnceCell::new(),
+            claims: OnceCell::new(),
             found: policy.patterns.iter().map(|_| OnceCell::new()).collect(),
             wanted: Cell::new(Wants::default()),
         }
@@ -349,6 +352,22 @@ impl<'a> Facts<'a> {
                         || (p.class == Class::Personal && own_account::is_own(*u, &p.address, p.display.as_deref()))
                 })
             })
+        })
+    }
+
+    /// Names of the council and its people that the message bears and has no right to.
+    pub fn claims(&self) -> &[Claim<'a>] {
+        self.claims.get_or_init(|| {
+            let policy = self.policy;
+            let reply_to = self.reply_to();
+            let shown = Shown {
+                authors: &self.sender().authors,
+                reply_to: &reply_to,
+                unproven_council: self.case.session.role == Role::Mx && !self.sender().authors.is_empty(),
+            };
+            let is_council = |address: &str| policy.is_council(domain_of(address));
+            let is_partner = |address: &str| policy.partners.contains(address);
+            impersonation::claims(&policy.council, &shown, &is_council, &is_partner)
         })
     }
 

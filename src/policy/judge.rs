@@ -2,14 +2,19 @@
 
 use super::alignment::is_aligned;
 use super::case::{Login, Role};
-use super::condition::{Condition, Forwarding, Marking, PersonalAccount, Protected, ReplyKind};
+use super::condition::{Condition, Forwarding, Impersonated, Marking, PersonalAccount, Protected, ReplyKind};
 use super::detect::attachments;
+use super::detect::impersonation::{Claim, How, Whose};
+use super::detect::look_alike::passes_for;
 use super::facts::Facts;
 use super::outside::{Authentication, Outer};
 use super::people::{Class, domain_of};
 use super::rule::Rule;
 use super::truth::Truth;
 use crate::message::ProtectionLevel;
+
+/// Domains of lists that a sender's is held against.
+const LISTED: usize = 2_000;
 
 /// Whether the rule's `when` holds and no exception does.
 pub fn matches(rule: &Rule, facts: &Facts<'_>) -> Truth {
@@ -37,6 +42,7 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
         Is(_, one) => holds(one, facts),
         Unavailable(what) => Truth::unknown(&what.why()),
         ProvenSender(who) => proven_sender(facts, who),
+        Impersonates(whom) => impersonates(facts, whom).0,
         SendsAsOther(true) => sends_as_other(facts),
         SendsAsOther(false) => !sends_as_other(facts),
         Virus(wanted) => facts.outer(Outer::Virus, &outside.virus).map_or_else(|t| t, |found| (found == *wanted).into()),
@@ -112,7 +118,7 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         }
         Weekdays(any) => any.contains(&facts.case.now.weekday()),
         // Judged above.
-        Always | All(_) | Any(_) | Not(_) | Is(..) | Unavailable(_) | ProvenSender(_) | SendsAsOther(_) => false,
+        Always | All(_) | Any(_) | Not(_) | Is(..) | Unavailable(_) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
         Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | Rate(_) | UnknownFact(_) => false,
     }
 }
@@ -137,12 +143,44 @@ fn proven_sender(facts: &Facts<'_>, who: &super::people::Who) -> Truth {
     if !who.contains(author) {
         return Truth::False;
     }
+    proven_author(facts, author)
+}
+
+fn proven_author(facts: &Facts<'_>, author: &str) -> Truth {
     match facts.login_is(author) {
         Some(same) => same.into(),
         None if facts.case.session.login == Login::Hidden => Truth::unknown("the login does not tell its name"),
         // A mail program that did not log in has nothing to prove itself by.
         None if facts.case.session.role == Role::Submission => Truth::False,
         None => proven_domain(facts, domain_of(author)),
+    }
+}
+
+/// Whether the message passes for one of those, and by what. Somebody's own registered account is no borrowed name if it is proven.
+pub(super) fn impersonates(facts: &Facts<'_>, whom: &Impersonated) -> (Truth, Option<How>) {
+    let council = &facts.policy.council;
+    let asked = |claim: &Claim<'_>| match claim.to_be {
+        Whose::Council => whom.council,
+        Whose::Clerk => whom.clerk,
+        Whose::Chair => whom.chair,
+        Whose::Member(member) => whom.people.contains(&member.address),
+    };
+    let mut own = None;
+    for claim in facts.claims().iter().filter(|c| asked(c)) {
+        if claim.how != How::OwnAccount {
+            return (Truth::True, Some(claim.how));
+        }
+        own = Some(claim.how);
+    }
+    let strangers =
+        || facts.sender().authors.iter().map(|(a, _)| a).filter(|a| !whom.people.contains(a) && !facts.policy.is_council(domain_of(a)));
+    let listed = whom.people.sets.iter().flat_map(|set| set.domains()).filter(|d| !council.domains.iter().any(|own| own == d));
+    if listed.take(LISTED).any(|domain| strangers().any(|a| passes_for(domain_of(a), domain))) {
+        return (Truth::True, Some(How::LookAlikeDomain));
+    }
+    match (own, facts.sender().authors.as_slice()) {
+        (Some(how), [(author, _)]) => (!proven_author(facts, author), Some(how)),
+        _ => (Truth::False, None),
     }
 }
 

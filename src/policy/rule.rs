@@ -32,6 +32,7 @@ pub struct Policy {
 /// What rules need to know of the council.
 #[derive(Clone, Debug, Default)]
 pub struct CouncilFacts {
+    pub name: String,
     /// In normal form.
     pub domains: Vec<String>,
     pub clerk: Option<String>,

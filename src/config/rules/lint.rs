@@ -93,7 +93,10 @@ fn unknowable(reader: Reader<'_>, table: &DeTable<'_>, span: &Range<usize>, rule
             let (known, why): (&[Role], &str) = match word {
                 "sends-as-other" => (&[Role::Submission], "only a submission listener sees who logged in"),
                 "rate" if by_login(value) => (&[Role::Submission], "only a submission listener sees who logged in"),
-                "spf" | "dkim" | "dmarc" => (&[Role::Mx], "they prove mail from the world, which comes through mx"),
+                "spf" => (&[Role::Mx], "it proves mail from the world, which comes through mx"),
+                "dkim" | "dmarc" => {
+                    (&[Role::Mx, Role::Connector], "they prove mail that a server sent, and mail programs send before one has signed")
+                }
                 _ => continue,
             };
             if roles.iter().any(|r| known.contains(r)) {

@@ -296,6 +296,7 @@ impl<'a> Loading<'a, '_> {
             "listener" => self.listener(reader, value),
             "sender" => self.who(reader, value, word).map(Condition::Sender),
             "proven-sender" => self.who(reader, value, word).map(Condition::ProvenSender),
+            "impersonates" => self.impersonates(reader, value),
             "envelope-sender" => self.who(reader, value, word).map(Condition::EnvelopeSender),
             "recipient" => self.who(reader, value, word).map(Condition::Recipient),
             "every-recipient" => self.who(reader, value, word).map(Condition::EveryRecipient),
@@ -430,6 +431,30 @@ impl<'a> Loading<'a, '_> {
         let texts = reader.texts_of(value, what, self.d);
         let who = self.lists.who(reader, &texts, self.d);
         (!texts.is_empty() && who.written.len() == texts.len()).then_some(who)
+    }
+
+    fn impersonates(&mut self, reader: Reader<'_>, value: &Value<'_>) -> Option<Condition> {
+        let texts = reader.texts_of(value, "impersonates", self.d);
+        let mut whom = Impersonated::default();
+        let mut lists = Vec::new();
+        for text in &texts {
+            match text.get_ref().as_str() {
+                "council" | "@council" => whom.council = true,
+                "clerk" | "@clerk" => whom.clerk = true,
+                "chair" | "@chair" => whom.chair = true,
+                "councillors" => lists.push(Spanned::new(text.span(), "@councillors".to_string())),
+                list if list.starts_with('@') => lists.push(text.clone()),
+                other => {
+                    let one = Spanned::new(text.span(), DeValue::String(other.to_owned().into()));
+                    reader.one_of(&one, "impersonates", &["council", "clerk", "chair", "councillors"], self.d);
+                    return None;
+                }
+            }
+        }
+        whom.people = self.lists.who(reader, &lists, self.d);
+        let all = whom.people.written.len() == lists.len();
+        whom.written = texts.iter().map(|t| t.get_ref().clone()).collect();
+        (!texts.is_empty() && all).then_some(Condition::Impersonates(whom))
     }
 
     fn listener(&mut self, reader: Reader<'_>, value: &Value<'_>) -> Option<Condition> {
@@ -870,16 +895,6 @@ impl<'a> Loading<'a, '_> {
         match word {
             "password-disclosed" if !matches!(value.get_ref(), DeValue::Boolean(_)) => {
                 reader.several(value, word, &["beside", "later", "alone"], self.d);
-            }
-            "impersonates" => {
-                for text in reader.texts_of(value, word, self.d) {
-                    if text.get_ref().starts_with('@') {
-                        self.lists.who(reader, &[text], self.d);
-                    } else {
-                        let one = Spanned::new(text.span(), DeValue::String(text.get_ref().clone().into()));
-                        reader.one_of(&one, word, &["council", "clerk", "chair", "councillors"], self.d);
-                    }
-                }
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use crate::policy::rule::Member;
 
 /// Words in names and local parts that say an office, not a person.
-const OFFICES: &[&str] = &[
+pub(super) const OFFICES: &[&str] = &[
     "clerk",
     "deputy",
     "assistant",
