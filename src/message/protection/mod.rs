@@ -9,6 +9,7 @@ mod digest;
 mod files;
 pub mod lock;
 mod lzma;
+pub mod members;
 mod office;
 mod office_lock;
 mod open_document;

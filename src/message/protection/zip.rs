@@ -445,7 +445,7 @@ fn extra_field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
 }
 
 impl Entry {
-    fn is_folder(&self) -> bool {
+    pub fn is_folder(&self) -> bool {
         self.name.ends_with('/') && self.size == 0 && self.data.is_empty()
     }
 

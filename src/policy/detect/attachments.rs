@@ -1,6 +1,6 @@
 //! What files a message carries, by name and by their first octets.
 
-use crate::message::protection::Kind as Lock;
+use crate::message::protection::{Kind as Lock, members};
 use crate::message::{Part, View};
 use crate::policy::condition::{AttachmentKind, AttachmentTest};
 
@@ -40,11 +40,15 @@ const DOCUMENT: &[&str] = &[
 
 /// The first file that fits the whole test, by its name, or `None`.
 pub fn first_fit(view: &View<'_>, test: &AttachmentTest) -> Option<String> {
-    view.parts()
-        .iter()
-        .filter(|p| is_file(p))
-        .find(|p| fits(view, p, test))
-        .map(|p| p.file_name.clone().unwrap_or_else(|| "a file without a name".into()))
+    view.parts().iter().filter(|p| is_file(p)).find_map(|p| {
+        let inner = fits(view, p, test)?;
+        let name = p.file_name.clone().unwrap_or_else(|| "a file without a name".into());
+        Some(match inner {
+            Fit::Itself => name,
+            // Only the last piece of its path: the folders say nothing here.
+            Fit::Inside(member) => format!("{} in {name}", member.rsplit(['/', '\\']).next().unwrap_or_default()),
+        })
+    })
 }
 
 /// Names of all files.
@@ -56,25 +60,44 @@ fn is_file(part: &Part) -> bool {
     !part.is_multipart && (part.is_attachment || part.file_name.is_some() || part.content_type == "text/calendar")
 }
 
-fn fits(view: &View<'_>, part: &Part, test: &AttachmentTest) -> bool {
+/// What fits: the file, or one that is packed in it.
+enum Fit {
+    Itself,
+    Inside(String),
+}
+
+fn fits(view: &View<'_>, part: &Part, test: &AttachmentTest) -> Option<Fit> {
     // What the encoding bounds settles most sizes without decoding.
     let sent = part.body.len() as u64;
     if sent < test.size.at_least {
-        return false;
+        return None;
     }
     let bounded = test.size.at_least > 0 || test.size.at_most < u64::MAX;
     if !bounded && test.kinds.is_empty() {
-        return true;
+        return Some(Fit::Itself);
     }
     let name = part.file_name.as_deref().unwrap_or_default();
     if !bounded && test.kinds.iter().any(|k| by_name(*k, name, part)) {
-        return true;
+        return Some(Fit::Itself);
     }
     let content = view.decoded(part);
     if bounded && !test.size.holds(content.len() as u64) {
-        return false;
+        return None;
     }
-    test.kinds.is_empty() || test.kinds.iter().any(|k| by_name(*k, name, part) || by_content(*k, &content, name, view))
+    if test.kinds.is_empty() || test.kinds.iter().any(|k| by_name(*k, name, part) || by_content(*k, &content, name, view)) {
+        return Some(Fit::Itself);
+    }
+    // A program is none the less one for being packed, with or without a password.
+    let packed: Vec<AttachmentKind> = test.kinds.iter().copied().filter(|k| is_dangerous(*k)).collect();
+    if packed.is_empty() || !is_archive(&content) {
+        return None;
+    }
+    members::names(&content).into_iter().find(|member| packed.iter().any(|k| by_file_name(*k, member))).map(Fit::Inside)
+}
+
+fn is_dangerous(kind: AttachmentKind) -> bool {
+    use AttachmentKind::*;
+    matches!(kind, Executable | Script | Macro | DiskImage | DoubleExtension)
 }
 
 /// Extensions from the last to the first, in lower case. Blanks and dots at the end are what Windows drops.
@@ -91,6 +114,15 @@ fn extensions(name: &str) -> Vec<String> {
 }
 
 fn by_name(kind: AttachmentKind, name: &str, part: &Part) -> bool {
+    by_file_name(kind, name)
+        || match kind {
+            AttachmentKind::Video => part.content_type.starts_with("video/"),
+            AttachmentKind::Calendar => matches!(part.content_type.as_str(), "text/calendar" | "application/ics"),
+            _ => false,
+        }
+}
+
+fn by_file_name(kind: AttachmentKind, name: &str) -> bool {
     let extensions = extensions(name);
     let last = extensions.first().map(String::as_str).unwrap_or_default();
     let is = |list: &[&str]| list.contains(&last);
@@ -100,10 +132,8 @@ fn by_name(kind: AttachmentKind, name: &str, part: &Part) -> bool {
         AttachmentKind::Macro => is(MACRO),
         AttachmentKind::Archive => is(ARCHIVE),
         AttachmentKind::DiskImage => is(DISK_IMAGE),
-        AttachmentKind::Video => is(VIDEO) || part.content_type.starts_with("video/"),
-        AttachmentKind::Calendar => {
-            matches!(last, "ics" | "vcs" | "ical") || matches!(part.content_type.as_str(), "text/calendar" | "application/ics")
-        }
+        AttachmentKind::Video => is(VIDEO),
+        AttachmentKind::Calendar => matches!(last, "ics" | "vcs" | "ical"),
         // `minutes.pdf.exe`, or a name that a right-to-left override turns round.
         AttachmentKind::DoubleExtension => {
             let dangerous = is(EXECUTABLE) || is(SCRIPT) || is(DISK_IMAGE);
