@@ -47,6 +47,8 @@ pub enum Condition {
     },
     Links(Vec<Link>),
     SendsAsOther(bool),
+    PasswordDisclosed(Vec<Disclosure>),
+    NoPasswordDisclosed,
     /// First and last day, both included.
     Dates(jiff::civil::Date, jiff::civil::Date),
     /// From and to; past midnight where `to` is not after `from`.
@@ -75,7 +77,7 @@ pub struct Unavailable {
 }
 
 /// The words that need a fact from outside which no part of the gateway brings yet.
-pub const UNAVAILABLE: &[Unavailable] = &[Unavailable { word: "password-disclosed", needs: "trying passwords on attachments" }];
+pub const UNAVAILABLE: &[Unavailable] = &[];
 
 impl Unavailable {
     pub fn of(word: &str) -> Option<Unavailable> {
@@ -312,6 +314,17 @@ pub struct RateTest {
     pub at_least: u64,
 }
 
+/// Whose password stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disclosure {
+    /// A protected document's of the same message.
+    Beside,
+    /// Maybe of one that went to the same recipient before.
+    Later,
+    /// Of nothing that the message carries.
+    Alone,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Identifier {
     NationalInsurance,
@@ -355,6 +368,7 @@ words! {
         EncryptedDocument = "encrypted-document", DiskImage = "disk-image", DoubleExtension = "double-extension", Calendar = "calendar",
         Video = "video",
     }
+    Disclosure { Beside = "beside", Later = "later", Alone = "alone" }
     Identifier {
         NationalInsurance = "national-insurance", Nhs = "nhs", BankAccount = "bank-account", TaxReference = "tax-reference",
         Passport = "passport", DrivingLicence = "driving-licence", PaymentCard = "payment-card",
@@ -382,6 +396,7 @@ impl Condition {
             All(each) | Any(each) => each.iter().map(Condition::cost).max().unwrap_or(0),
             Not(one) => one.cost(),
             Is(_, one) => one.cost(),
+            PasswordDisclosed(_) | NoPasswordDisclosed => 60,
             Protected(_)
             | Attachment(_)
             | Identifiers { .. }

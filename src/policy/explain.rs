@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::condition::{Condition, Forwarding, Marking, PersonalAccount};
+use super::condition::{Condition, Disclosure, Forwarding, Marking, PersonalAccount};
 use super::detect::attachments;
 use super::facts::Facts;
 use super::judge;
@@ -221,6 +221,8 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
             }
             _ => format!("it does not pass for {}", whom.written.join(" or ")),
         },
+        PasswordDisclosed(any) => says_password(any, facts),
+        NoPasswordDisclosed => says_password(&[Disclosure::Beside, Disclosure::Later], facts),
         Unavailable(what) => what.why(),
         _ => says_outer(condition, facts),
     }
@@ -276,6 +278,32 @@ fn role_word(facts: &Facts<'_>) -> &'static str {
         super::case::Role::Connector => "a connector",
         super::case::Role::Mx => "mx",
     }
+}
+
+/// Where a password stands and what it opens, never what it is.
+fn says_password(any: &[Disclosure], facts: &Facts<'_>) -> String {
+    let found = facts.passwords();
+    for which in any {
+        let holds = || judge::holds(&Condition::PasswordDisclosed(vec![*which]), facts);
+        match which {
+            Disclosure::Beside => {
+                if let Some(evidence) = &found.beside {
+                    return evidence.clone();
+                }
+            }
+            Disclosure::Alone => {
+                if let Some(evidence) = &found.alone {
+                    return evidence.clone();
+                }
+            }
+            Disclosure::Later => match (&found.for_another, holds()) {
+                (Some(evidence), Truth::True) => return format!("{evidence}, and a protected document went to the same recipient before"),
+                (Some(_), Truth::Unknown(why) | Truth::Absent(why)) => return why.to_string(),
+                _ => {}
+            },
+        }
+    }
+    "no password is given away".into()
 }
 
 fn says_protection(facts: &Facts<'_>) -> Vec<String> {

@@ -8,6 +8,7 @@ use super::detect::forwarding::{self, Forwarded};
 use super::detect::impersonation::{self, Claim, Shown};
 use super::detect::marking::{self, Marks};
 use super::detect::own_account::{self, User};
+use super::detect::passwords::{self, Passwords};
 use super::detect::recipients::{self, Visible};
 use super::detect::{automatic, identifiers, prefixes};
 use super::outside::{self, Fact, Outer, Wants};
@@ -39,6 +40,7 @@ pub struct Facts<'a> {
     addresses_in_text: OnceCell<usize>,
     own_recipient: OnceCell<bool>,
     claims: OnceCell<Vec<Claim<'a>>>,
+    passwords: OnceCell<Passwords>,
     found: Vec<OnceCell<Found>>,
     wanted: Cell<Wants>,
 }
@@ -85,6 +87,7 @@ impl<'a> Facts<'a> {
             addresses_in_text: OnceCell::new(),
             own_recipient: OnceCell::new(),
             claims: OnceCell::new(),
+            passwords: OnceCell::new(),
             found: policy.patterns.iter().map(|_| OnceCell::new()).collect(),
             wanted: Cell::new(Wants::default()),
         }
@@ -325,6 +328,11 @@ impl<'a> Facts<'a> {
             + identifiers::count(&text.all, kinds)
             + identifiers::count(self.attachment_text(), kinds);
         n as u64
+    }
+
+    /// Passwords that the message gives away.
+    pub fn passwords(&self) -> &Passwords {
+        self.passwords.get_or_init(|| passwords::look(&self.view, self.attachment_text()))
     }
 
     /// Whether a recipient at a consumer domain is, or looks like, the sender's own account or another council user's.

@@ -2,7 +2,7 @@
 
 use super::alignment::is_aligned;
 use super::case::{Login, Role};
-use super::condition::{Condition, Forwarding, Impersonated, Marking, PersonalAccount, Protected, ReplyKind};
+use super::condition::{Condition, Disclosure, Forwarding, Impersonated, Marking, PersonalAccount, Protected, ReplyKind};
 use super::detect::attachments;
 use super::detect::impersonation::{Claim, How, Whose};
 use super::detect::look_alike::passes_for;
@@ -56,6 +56,8 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
             facts.outer(Outer::FirstContact, &outside.first_contact).map_or_else(|t| t, |first| (first == *wanted).into())
         }
         Rate(test) => facts.rate(test.rate).map_or_else(|t| t, |n| (n >= test.at_least).into()),
+        PasswordDisclosed(any) => Truth::any(any.iter().map(|which| disclosed(facts, *which))),
+        NoPasswordDisclosed => !Truth::any([Disclosure::Beside, Disclosure::Later].map(|which| disclosed(facts, which))),
         UnknownFact(any) => Truth::any(any.iter().map(|outer| facts.is_unknown(*outer))),
         simple => is_so(simple, facts).into(),
     }
@@ -119,7 +121,19 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         Weekdays(any) => any.contains(&facts.case.now.weekday()),
         // Judged above.
         Always | All(_) | Any(_) | Not(_) | Is(..) | Unavailable(_) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
+        PasswordDisclosed(_) | NoPasswordDisclosed => false,
         Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | Rate(_) | UnknownFact(_) => false,
+    }
+}
+
+/// Whether a password is given away. Of an earlier message only the index of past mail knows.
+fn disclosed(facts: &Facts<'_>, which: Disclosure) -> Truth {
+    let found = facts.passwords();
+    match which {
+        Disclosure::Beside => found.beside.is_some().into(),
+        Disclosure::Alone => found.alone.is_some().into(),
+        Disclosure::Later if found.for_another.is_none() => Truth::False,
+        Disclosure::Later => facts.outer(Outer::ProtectedBefore, &facts.case.outside.protected_before).map_or_else(|t| t, Truth::from),
     }
 }
 

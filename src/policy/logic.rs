@@ -62,6 +62,7 @@ fn simple(a: &Condition, b: &Condition) -> bool {
         (PersonalAccount(a), PersonalAccount(b)) => subset(a, b),
         (Automatic(a), Automatic(b)) => subset(a, b),
         (Links(a), Links(b)) => subset(a, b),
+        (PasswordDisclosed(a), PasswordDisclosed(b)) => subset(a, b),
         (Weekdays(a), Weekdays(b)) => subset(a, b),
         (Spf(a), Spf(b)) | (Dkim(a), Dkim(b)) | (Dmarc(a), Dmarc(b)) => subset(a, b),
         (UnknownFact(a), UnknownFact(b)) => subset(a, b),

@@ -62,7 +62,7 @@ impl Patterns {
 pub fn reads_content(condition: &Condition, patterns: &Patterns) -> bool {
     match condition {
         Condition::Identifiers { .. } | Condition::Links(_) | Condition::Number(Number::AddressesInText | Number::ClearText, _) => true,
-        Condition::Unavailable(what) => what.word == "password-disclosed",
+        Condition::PasswordDisclosed(_) | Condition::NoPasswordDisclosed => true,
         Condition::Pattern(used) => !matches!(patterns.kind(used.set), Some(Kind::Header(_) | Kind::AttachmentName) | None),
         _ => false,
     }
@@ -333,6 +333,11 @@ impl<'a> Loading<'a, '_> {
             "links" => match value.get_ref() {
                 DeValue::Boolean(true) => Some(Condition::Links(Link::WORDS.iter().map(|(_, l)| *l).collect())),
                 _ => self.words(reader, value, word, Link::WORDS).map(Condition::Links),
+            },
+            "password-disclosed" => match value.get_ref() {
+                DeValue::Boolean(true) => Some(Condition::PasswordDisclosed(vec![Disclosure::Beside, Disclosure::Later])),
+                DeValue::Boolean(false) => Some(Condition::NoPasswordDisclosed),
+                _ => self.words(reader, value, word, Disclosure::WORDS).map(Condition::PasswordDisclosed),
             },
             "dates" => self.dates(reader, value),
             "hours" => self.hours(reader, value),
@@ -893,9 +898,6 @@ impl<'a> Loading<'a, '_> {
     /// Words whose fact cannot be had yet are read strictly all the same, so that a rule need not change when it can.
     fn unavailable(&mut self, reader: Reader<'a>, word: &str, value: &'a Value<'a>) {
         match word {
-            "password-disclosed" if !matches!(value.get_ref(), DeValue::Boolean(_)) => {
-                reader.several(value, word, &["beside", "later", "alone"], self.d);
-            }
             _ => {}
         }
     }

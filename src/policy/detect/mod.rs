@@ -10,5 +10,6 @@ pub mod links;
 pub mod look_alike;
 pub mod marking;
 pub mod own_account;
+pub mod passwords;
 pub mod prefixes;
 pub mod recipients;
