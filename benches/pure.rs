@@ -164,6 +164,7 @@ fn compiled(files: &[(&str, &str)]) -> Policy {
         council: &council,
         people: &people,
         markings: &markings,
+        encryption: &Default::default(),
         mode: Mode::Enforce,
         listeners: &listeners,
         source: None,

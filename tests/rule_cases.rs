@@ -17,6 +17,7 @@ use lychgate::config::rules::{self, Site};
 use lychgate::config::settings::{Council, Markings, People, Person};
 use lychgate::config::{Diagnostics, Source};
 use lychgate::message::{RawMessage, Splice, View};
+use lychgate::policy::detect::encryption::{EncryptionSettings, Wrapper};
 use lychgate::policy::detect::recipients;
 use lychgate::policy::outside::{Authentication, Fact};
 use lychgate::policy::{
@@ -61,11 +62,16 @@ pub fn load(files: &[Arc<Source>], mode: Mode) -> (Option<Policy>, Diagnostics) 
         site_id: Some("11111111-2222-3333-4444-555555555555".into()),
         header: Some("X-Council-Confidential".into()),
     };
+    let encryption = EncryptionSettings {
+        wrappers: vec![Wrapper { header: "X-Secure-Mail".into(), value: Some("yes".into()), listeners: vec!["connector".into()] }],
+        ..EncryptionSettings::default()
+    };
     let listeners = [("submission".into(), Role::Submission), ("connector".into(), Role::Connector), ("mx".into(), Role::Mx)];
     let site = Site {
         council: &council,
         people: &people,
         markings: &markings,
+        encryption: &encryption,
         mode,
         listeners: &listeners,
         source: None,
@@ -542,6 +548,7 @@ fn tuning_and_expectations() {
             council: &council,
             people: &people,
             markings: &markings,
+            encryption: &Default::default(),
             mode: Mode::Enforce,
             listeners: &[],
             source: Some(&source),

@@ -66,34 +66,37 @@ pub fn load_with(
     let parsed = syntax::parse(&source, &mut found);
     let options = options::read(&source, &parsed, &mut found);
     let files = files::Files { source: &source, base, environment };
-    let compile = |council: &settings::Council, people: &settings::People, markings: &settings::Markings, d: &mut Diagnostics| {
-        let paths = rule_paths(&options, &files, d);
-        let listeners: Vec<_> = options
-            .listeners
-            .iter()
-            .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
-            .collect();
-        let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
-        let checked =
-            |u: &options::Upstream| u.tls.as_ref().is_some_and(|t| matches!(*t.get_ref(), UpstreamTls::Starttls | UpstreamTls::Implicit));
-        let sources = Sources {
-            scanner: options.scan.is_some(),
-            dns: options.dns.is_some(),
-            past: false,
-            tls: options.upstreams.iter().any(checked),
+    let compile =
+        |council: &settings::Council, people: &settings::People, markings: &settings::Markings, encryption: &_, d: &mut Diagnostics| {
+            let paths = rule_paths(&options, &files, d);
+            let listeners: Vec<_> = options
+                .listeners
+                .iter()
+                .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
+                .collect();
+            let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
+            let checked = |u: &options::Upstream| {
+                u.tls.as_ref().is_some_and(|t| matches!(*t.get_ref(), UpstreamTls::Starttls | UpstreamTls::Implicit))
+            };
+            let sources = Sources {
+                scanner: options.scan.is_some(),
+                dns: options.dns.is_some(),
+                past: false,
+                tls: options.upstreams.iter().any(checked),
+            };
+            let site = rules::Site {
+                council,
+                people,
+                markings,
+                encryption,
+                mode,
+                listeners: &listeners,
+                source: Some(&source),
+                tune: &options.rules.tune,
+                sources,
+            };
+            rules::load(&rules::find(&paths, d), &site, d)
         };
-        let site = rules::Site {
-            council,
-            people,
-            markings,
-            mode,
-            listeners: &listeners,
-            source: Some(&source),
-            tune: &options.rules.tune,
-            sources,
-        };
-        rules::load(&rules::find(&paths, d), &site, d)
-    };
     let settings = resolve::settings(&options, &files, compile, &mut found);
     found.sort();
     found.replace_source(&source, &Arc::new(Source { name: name.to_owned(), text: secrets::masked(&source.text) }));

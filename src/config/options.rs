@@ -13,6 +13,7 @@ use super::settings::{Clamd, Database, ListenerTls, Log, Network, UpstreamTls};
 use super::syntax;
 use super::table::Table;
 use super::units::{self, Fault};
+use crate::message::protection::Strength;
 use crate::policy::{Mode, Role};
 use crate::smtp::address::{Address, Charset};
 
@@ -38,6 +39,7 @@ pub struct Options<'a> {
     pub log: Said<Log>,
     pub people: People,
     pub markings: Markings,
+    pub encryption: Encryption,
     /// The file has faults of syntax, which may hide what seems to be missing.
     pub broken: bool,
 }
@@ -183,6 +185,22 @@ pub struct Markings {
     pub header: Said<String>,
 }
 
+/// `[encryption]`.
+#[derive(Default)]
+pub struct Encryption {
+    pub minimum_strength: Said<Strength>,
+    pub wrappers: Vec<Wrapper>,
+}
+
+/// A service that encrypts on the way.
+pub struct Wrapper {
+    pub span: Span,
+    pub header: Said<String>,
+    pub value: Said<String>,
+    pub upstream: Said<String>,
+    pub listener: Said<String>,
+}
+
 /// Reads the file's text; every fault of form is told.
 pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut Diagnostics) -> Options<'a> {
     let root = Table::root(source, parsed.root.get_ref(), &parsed.faults, d);
@@ -211,6 +229,7 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
         log: root.table("log", "log", d).and_then(|t| t.choice("format", &[("text", Log::Text), ("json", Log::Json)], d)),
         people: root.table("people", "people", d).map(|t| People::read(&t, d)).unwrap_or_default(),
         markings: root.table("markings", "markings", d).map(|t| Markings::read(&t, d)).unwrap_or_default(),
+        encryption: root.table("encryption", "encryption", d).map(|t| Encryption::read(&t, d)).unwrap_or_default(),
         broken: !parsed.faults.is_empty(),
     }
 }
@@ -420,6 +439,28 @@ impl Markings {
             labels: t.list("labels", guid, d).unwrap_or_default(),
             site_id: t.parsed("site-id", guid, d),
             header: t.parsed("header", field_name, d),
+        }
+    }
+}
+
+impl Encryption {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Encryption {
+        Encryption {
+            minimum_strength: t.choice("minimum-strength", &[("weak", Strength::Weak), ("strong", Strength::Strong)], d),
+            wrappers: t.tables("wrappers", "encryption.wrappers", d).iter().map(|w| Wrapper::read(w, d)).collect(),
+        }
+    }
+}
+
+impl Wrapper {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Wrapper {
+        let header = t.parsed("header", field_name, d);
+        Wrapper {
+            span: t.span(),
+            header: t.require("header", header, "header = \"X-Zivver-Message\"", d),
+            value: t.text("value", d),
+            upstream: t.text("upstream", d),
+            listener: t.text("listener", d),
         }
     }
 }

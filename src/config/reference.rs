@@ -134,6 +134,7 @@ pub const KEYS: &[Key] = &[
     key("", "log", "", "", "What is written to the log. Never an address, a subject or a word of a message."),
     key("", "people", "", "", "Who is who, for rules that name @councillors or @staff."),
     key("", "markings", "", "", "The council's own ways of marking mail confidential, beside the usual ones."),
+    key("", "encryption", "", "", "What counts as encrypted: how strong it must be, and services that encrypt on the way."),
     //
     key("council", "name", "", "\"Wragby Parish Council\"", "The council's name, as notices and documents give it."),
     key(
@@ -412,6 +413,24 @@ pub const KEYS: &[Key] = &[
         "The council's own Microsoft tenant; other tenants' labels are ignored.",
     ),
     key("markings", "header", "none", "\"X-Council-Marking\"", "A header field of the council's own that marks a message confidential."),
+    key(
+        "encryption",
+        "minimum-strength",
+        "\"weak\"",
+        "\"strong\"",
+        "With \"strong\", what a curious person breaks with a program from the web does not count: ZipCrypto, 40-bit keys, old Office files.",
+    ),
+    key(
+        "encryption",
+        "wrappers",
+        "none",
+        "[{ header = \"X-Zivver-Message\", upstream = \"provider\" }]",
+        "Services that encrypt what is handed to them. Mail counts as encrypted that bears the header field and goes that way.",
+    ),
+    key("encryption.wrappers", "header", "", "\"X-Zivver-Message\"", "The header field that the service asks for."),
+    key("encryption.wrappers", "value", "anything but nothing", "\"secure\"", "What the field must say, in capitals or not."),
+    key("encryption.wrappers", "upstream", "", "\"provider\"", "The upstream by which mail reaches the service. This or `listener`."),
+    key("encryption.wrappers", "listener", "", "\"in\"", "The listener through which mail goes to the service or comes from it."),
 ];
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use super::settings::{
     Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
+use crate::message::protection::Strength;
 use crate::policy::Policy;
+use crate::policy::detect::encryption::{EncryptionSettings, Wrapper};
 use crate::smtp::address::Address;
 
 /// Everything; the rules by `compile`, which is told who the council is. None where a fault left nothing to run on; the
@@ -23,7 +25,7 @@ use crate::smtp::address::Address;
 pub fn settings(
     options: &Options<'_>,
     files: &Files<'_>,
-    compile: impl FnOnce(&Council, &People, &Markings, &mut Diagnostics) -> Option<Policy>,
+    compile: impl FnOnce(&Council, &People, &Markings, &EncryptionSettings, &mut Diagnostics) -> Option<Policy>,
     d: &mut Diagnostics,
 ) -> Option<Settings> {
     let resolver = Resolver { options, files, source: files.source };
@@ -40,13 +42,15 @@ pub fn settings(
     let scan = resolver.scan(d);
     let people = resolver.people(&council, d);
     let markings = resolver.markings(d);
-    let policy = compile(&council, &people, &markings, d);
+    let encryption = resolver.encryption(d);
+    let policy = compile(&council, &people, &markings, &encryption, d);
     let hostname = options.council.hostname.as_ref().map(|h| h.get_ref().clone());
     let hostname = hostname.or_else(|| Some(format!("lychgate.{}", council.domains.first()?)));
     Some(Settings {
         limits: resolver.limits(d),
         people,
         markings,
+        encryption,
         time_zone: resolver.time_zone(d),
         council,
         listeners: listeners?,
@@ -624,6 +628,60 @@ impl Resolver<'_> {
                 String::new()
             }
         }
+    }
+
+    /// Wrappers by the listeners whose mail takes their way.
+    fn encryption(&self, d: &mut Diagnostics) -> EncryptionSettings {
+        let encryption = &self.options.encryption;
+        EncryptionSettings {
+            least: said(&encryption.minimum_strength).unwrap_or(Strength::Weak),
+            wrappers: encryption.wrappers.iter().filter_map(|wrapper| self.wrapper(wrapper, d)).collect(),
+        }
+    }
+
+    fn wrapper(&self, wrapper: &options::Wrapper, d: &mut Diagnostics) -> Option<Wrapper> {
+        let mut error = |span: &options::Span, message: String, help: String| d.error(self.source, span.clone(), message, help);
+        let names = || self.options.listeners.iter().filter_map(|l| l.name.as_ref());
+        let listeners: Vec<Arc<str>> = match (&wrapper.listener, &wrapper.upstream) {
+            (Some(listener), None) => {
+                let known = names().any(|n| n.get_ref() == listener.get_ref());
+                if !known && !self.options.broken {
+                    let near = spelling::nearest(listener.get_ref(), names().map(|n| n.get_ref().as_str()));
+                    error(
+                        &listener.span(),
+                        format!("there is no listener \"{}\"", listener.get_ref()),
+                        near.map_or("It must be the name of a [[listener]].".into(), |n| format!("Did you mean \"{n}\"?")),
+                    );
+                }
+                vec![listener.get_ref().as_str().into()]
+            }
+            (None, Some(upstream)) => {
+                let by = self
+                    .options
+                    .listeners
+                    .iter()
+                    .filter(|l| self.upstream_of(l).is_some_and(|i| self.options.upstreams[i].name.get_ref() == upstream.get_ref()));
+                let listeners: Vec<Arc<str>> = by.filter_map(|l| Some(l.name.as_ref()?.get_ref().as_str().into())).collect();
+                if listeners.is_empty() && !self.options.broken {
+                    error(
+                        &upstream.span(),
+                        format!("no listener hands mail to an upstream \"{}\"", upstream.get_ref()),
+                        "Name the upstream of a [[listener]], by which mail goes to that service.".into(),
+                    );
+                }
+                listeners
+            }
+            _ if self.options.broken => return None,
+            _ => {
+                error(
+                    &wrapper.span,
+                    "a header field alone is no encryption: anybody can write it".into(),
+                    "Say by which way such mail goes or comes: upstream = \"…\" or listener = \"…\", one of the two.".into(),
+                );
+                return None;
+            }
+        };
+        Some(Wrapper { header: text(&wrapper.header)?, value: text(&wrapper.value), listeners })
     }
 
     fn markings(&self, d: &mut Diagnostics) -> Markings {

@@ -26,6 +26,7 @@ use self::when::Patterns;
 use super::settings::{Council, Markings, People};
 use super::{Diagnostics, Source, syntax};
 use crate::policy::condition::{Condition, Number, Rate, Span};
+use crate::policy::detect::encryption::EncryptionSettings;
 use crate::policy::detect::marking::MarkingSettings;
 use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Member, Policy, Rule};
 use crate::policy::say::{Fill, Template, TemplateFault};
@@ -40,6 +41,7 @@ pub struct Site<'a> {
     pub council: &'a Council,
     pub people: &'a People,
     pub markings: &'a Markings,
+    pub encryption: &'a EncryptionSettings,
     /// The ceiling for every rule.
     pub mode: Mode,
     /// Listeners by name; empty where they are not known.
@@ -503,6 +505,7 @@ impl<'a, 'd> Loading<'a, 'd> {
                 site_id: site.markings.site_id.as_ref().map(|s| s.to_lowercase()),
                 headers: site.markings.header.iter().cloned().collect(),
             },
+            encryption: site.encryption.clone(),
             clauses,
             hash: hash(docs, site),
         })
@@ -521,6 +524,7 @@ fn hash(docs: &[Doc<'_>], site: &Site<'_>) -> String {
     }
     add(site.mode.word());
     site.council.domains.iter().for_each(|d| add(d));
+    add(&format!("{:?}", site.encryption));
     for (id, table) in site.tune {
         add(id.get_ref());
         add(&format!("{table:?}"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::policy::Policy;
 pub use crate::policy::Role;
+use crate::policy::detect::encryption::EncryptionSettings;
 
 /// One council's site, as it runs.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Settings {
     pub log: Log,
     pub people: People,
     pub markings: Markings,
+    /// What counts as encryption.
+    pub encryption: EncryptionSettings,
     /// The zone that hours and dates of rules are meant in.
     pub time_zone: jiff::tz::TimeZone,
     /// The compiled rules.

@@ -67,6 +67,7 @@ fn every_documented_example_is_taken() {
         ("log", "[log]"),
         ("people", "[people]"),
         ("markings", "[markings]"),
+        ("encryption", "[encryption]"),
         ("listener", "[[listener]]"),
         ("upstream", "[upstream.provider]"),
     ] {

@@ -308,17 +308,14 @@ fn says_password(any: &[Disclosure], facts: &Facts<'_>) -> String {
 
 fn says_protection(facts: &Facts<'_>) -> Vec<String> {
     match facts.protection() {
-        ProtectionLevel::Message => vec!["the message is encrypted".into()],
+        ProtectionLevel::Message => match facts.wrapper() {
+            Some(wrapper) => vec![format!("it goes by a service that encrypts it ({})", clean(&wrapper.header))],
+            None => vec!["the message is encrypted".into()],
+        },
         ProtectionLevel::Attachments => vec!["its attachments are protected".into()],
         ProtectionLevel::None => {
-            let open: Vec<String> = facts
-                .view()
-                .protection()
-                .attachments
-                .iter()
-                .filter_map(|(name, how)| how.as_ref().err().map(|why| format!("{} {why}", clean(name))))
-                .take(5)
-                .collect();
+            let open = facts.view().protection().open(facts.policy.encryption.least);
+            let open: Vec<String> = open.iter().map(|(name, why)| format!("{} {why}", clean(name))).take(5).collect();
             if open.is_empty() { vec!["it is not encrypted".into()] } else { open }
         }
     }

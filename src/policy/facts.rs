@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 
 use super::case::{Case, Login, Role};
 use super::condition::{Automatic, Direction, Number};
+use super::detect::encryption::Wrapper;
 use super::detect::forwarding::{self, Forwarded};
 use super::detect::impersonation::{self, Claim, Shown};
 use super::detect::marking::{self, Marks};
@@ -17,7 +18,6 @@ use super::people::{Class, domain_of};
 use super::rule::Policy;
 use super::truth::Truth;
 use super::verdict::FactSummary;
-use crate::message::protection::Strength;
 use crate::message::{ProtectionLevel, View};
 
 /// The facts of one case under one policy.
@@ -257,8 +257,16 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// The service that encrypts the message on its way.
+    pub fn wrapper(&self) -> Option<&Wrapper> {
+        self.policy.encryption.wrapper(&self.view, &self.case.session.listener)
+    }
+
     pub fn protection(&self) -> ProtectionLevel {
-        *self.protection.get_or_init(|| self.view.protection().level(Strength::Weak))
+        *self.protection.get_or_init(|| match self.wrapper() {
+            Some(_) => ProtectionLevel::Message,
+            None => self.view.protection().level(self.policy.encryption.least),
+        })
     }
 
     /// A reply: it answers another message, and its subject does not say that it was forwarded.

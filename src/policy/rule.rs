@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::{Condition, Rate};
+use super::detect::encryption::EncryptionSettings;
 use super::detect::marking::MarkingSettings;
 use super::outside::{Source, Sources};
 use super::pattern::PatternSet;
@@ -25,6 +26,7 @@ pub struct Policy {
     pub(crate) partners: Arc<AddressSet>,
     pub(crate) consumer: Arc<AddressSet>,
     pub(crate) marking: MarkingSettings,
+    pub(crate) encryption: EncryptionSettings,
     pub(crate) clauses: BTreeMap<Arc<str>, Clause>,
     pub(crate) hash: String,
 }
@@ -280,6 +282,7 @@ impl Default for Policy {
             partners: Arc::default(),
             consumer: Arc::default(),
             marking: MarkingSettings::default(),
+            encryption: EncryptionSettings::default(),
             clauses: BTreeMap::new(),
             hash: String::new(),
         }

@@ -3,6 +3,7 @@
 
 pub mod attachments;
 pub mod automatic;
+pub mod encryption;
 pub mod forwarding;
 pub mod identifiers;
 pub mod impersonation;

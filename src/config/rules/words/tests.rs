@@ -60,6 +60,7 @@ fn compile(text: &str) -> Diagnostics {
         council: &council,
         people: &people,
         markings: &markings,
+        encryption: &Default::default(),
         mode: Mode::Enforce,
         listeners: &listeners,
         source: Some(&site_source),
