@@ -100,6 +100,7 @@ impl Parish {
             council: &council,
             people: &people,
             markings: &markings,
+            encryption: &Default::default(),
             mode: Mode::Enforce,
             listeners: &listeners,
             source: None,

@@ -671,8 +671,16 @@ impl Resolver<'_> {
                 }
                 listeners
             }
-            _ if self.options.broken => return None,
-            _ => {
+            (Some(_), Some(upstream)) => {
+                error(
+                    &upstream.span(),
+                    "a wrapper has one route, and this names two".into(),
+                    "Keep upstream or listener, and delete the other.".into(),
+                );
+                return None;
+            }
+            (None, None) if self.options.broken => return None,
+            (None, None) => {
                 error(
                     &wrapper.span,
                     "a header field alone is no encryption: anybody can write it".into(),

@@ -118,3 +118,54 @@ fn messages_are_judged_as_they_are() {
     tally.print("messages");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Passwords that their owners' own tests say.
+const PASSWORDS: &[(&str, &[&str])] = &[
+    ("inputs/ecma376standard_password.docx", &["Password1234_"]),
+    ("inputs/example_password.docx", &["Password1234_"]),
+    ("inputs/example_password.xlsx", &["Password1234_"]),
+    ("inputs/rc4cryptoapi_password.doc", &["Password1234_"]),
+    ("inputs/rc4cryptoapi_password.ppt", &["Password1234_"]),
+    ("inputs/rc4cryptoapi_password.xls", &["Password1234_"]),
+    ("inputs/xor_password_123456789012345.xls", &["123456789012345"]),
+    ("document/bug53475-password-is-pass.docx", &["pass"]),
+    ("document/bug53475-password-is-solrcell.docx", &["solrcell"]),
+    ("document/password_password_cryptoapi.doc", &["password"]),
+    ("document/password_tika_binaryrc4.doc", &["tika"]),
+    ("poifs/60320-protected.xlsx", &["Test001!!"]),
+    ("poifs/protected_sha512.xlsx", &["this is a test"]),
+    ("slideshow/Password_Protected-56-hello.ppt", &["hello"]),
+    ("slideshow/Password_Protected-hello.ppt", &["hello"]),
+    ("slideshow/Password_Protected-np-hello.ppt", &["hello"]),
+    ("slideshow/ppt_with_png_encrypted.ppt", &["password"]),
+    ("spreadsheet/password.xls", &["password"]),
+    ("spreadsheet/protected_passtika.xlsb", &["tika"]),
+    ("spreadsheet/protected_passtika.xlsx", &["tika"]),
+    ("spreadsheet/xor-encryption-abc.xls", &["abc"]),
+    ("enc-R2,V1,U=view,O=master.pdf", &["view", "master"]),
+    ("enc-R2,V1,U=view,O=view.pdf", &["view"]),
+    ("enc-R3,V2,U=view,O=master.pdf", &["view", "master"]),
+    ("enc-R3,V2,U=view,O=view.pdf", &["view"]),
+    ("enc-XI-R6,V5,U=attachment,encrypted-attachments.pdf", &["attachment"]),
+    ("enc-XI-R6,V5,U=view,O=master.pdf", &["view", "master"]),
+    ("enc-XI-R6,V5,U=wwwww,O=wwwww.pdf", &["wwwww"]),
+    ("enc-XI-R6,V5,U=view,attachments,cleartext-metadata.pdf", &["view"]),
+];
+
+#[test]
+fn documents_open_by_their_passwords_and_no_other() {
+    let mut wrong = Vec::new();
+    let mut tally = Tally::default();
+    for (path, _, bytes) in truths("document") {
+        let Some((_, passwords)) = PASSWORDS.iter().find(|(end, _)| path.ends_with(end)) else { continue };
+        let locks = lock::locks_of(&path, &bytes, &mut Looking::default());
+        let opens = |password: &str| locks.iter().any(|lock| lock.opens(password));
+        let right = passwords.iter().all(|password| opens(password)) && !["Password1234", "views", "x"].iter().any(|wrong| opens(wrong));
+        tally.count(path.rsplit('.').next().unwrap_or_default(), right);
+        if !right {
+            wrong.push(format!("{path}: {} locks, opened by {:?}", locks.len(), passwords.iter().filter(|p| opens(p)).collect::<Vec<_>>()));
+        }
+    }
+    tally.print("passwords tried on documents");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -158,7 +158,7 @@ fn by_content(kind: AttachmentKind, content: &[u8], name: &str, view: &View<'_>)
                 || (starts(b"PK") && memchr::memmem::find(content, b"vbaProject.bin").is_some())
         }
         AttachmentKind::Archive => is_archive(content),
-        AttachmentKind::EncryptedArchive => locked(&[Lock::Zip, Lock::SevenZip, Lock::Rar]),
+        AttachmentKind::EncryptedArchive => locked(&[Lock::Zip, Lock::ZipOfProtected, Lock::SevenZip, Lock::Rar]),
         AttachmentKind::EncryptedDocument => locked(&[Lock::Pdf, Lock::Office, Lock::OpenDocument, Lock::RightsManagement]),
         AttachmentKind::DiskImage => content.get(0x8001..0x8006) == Some(b"CD001") || starts(b"vhdxfile") || starts(b"conectix"),
         AttachmentKind::Calendar => content.trim_ascii_start().get(..15).is_some_and(|h| h.eq_ignore_ascii_case(b"BEGIN:VCALENDAR")),

@@ -256,3 +256,35 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod given {
+    #![expect(clippy::disallowed_methods, reason = "the test reads the given files")]
+
+    use super::*;
+
+    /// Real messages, most of them with nothing of the kind: every one that is said to give a password away is printed, to be read.
+    #[test]
+    fn few_given_messages_give_a_password_away() {
+        let here = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/given");
+        let folder = std::env::var_os("LYCHGATE_GIVEN").map_or(here, std::path::PathBuf::from);
+        let Ok(table) = std::fs::read_to_string(folder.join("TRUTH.tsv")) else {
+            eprintln!("SKIPPED: {} is not here; set LYCHGATE_GIVEN", folder.display());
+            return;
+        };
+        let (mut all, mut alone) = (0, Vec::new());
+        for path in
+            table.lines().filter_map(|line| line.split_once('\t')).filter(|(_, rest)| rest.starts_with("message")).map(|(path, _)| path)
+        {
+            let raw = std::fs::read(folder.join(path)).unwrap();
+            let found = look(&View::new(&raw), "");
+            all += 1;
+            assert_eq!(found.beside, None, "{path}");
+            if found.alone.is_some() || found.for_another.is_some() {
+                alone.push(path);
+            }
+        }
+        eprintln!("passwords: {} of {all} given messages say one: {alone:?}", alone.len());
+        assert!(alone.len() * 100 <= all, "{alone:?}");
+    }
+}
