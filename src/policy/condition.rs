@@ -65,28 +65,6 @@ pub enum Condition {
     UnknownFact(Vec<Outer>),
     /// It passes for one of these, and has no right to.
     Impersonates(Impersonated),
-    /// A word whose fact cannot be had yet: always unknown.
-    Unavailable(Unavailable),
-}
-
-/// A condition word that is read but whose fact nothing here can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unavailable {
-    pub word: &'static str,
-    pub needs: &'static str,
-}
-
-/// The words that need a fact from outside which no part of the gateway brings yet.
-pub const UNAVAILABLE: &[Unavailable] = &[];
-
-impl Unavailable {
-    pub fn of(word: &str) -> Option<Unavailable> {
-        UNAVAILABLE.iter().copied().find(|u| u.word == word)
-    }
-
-    pub fn why(self) -> String {
-        format!("{} is not available yet: it needs {}", self.word, self.needs)
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -383,7 +361,7 @@ impl Condition {
     pub fn cost(&self) -> u32 {
         use Condition::*;
         match self {
-            Always | Role(_) | Listener(_) | Dates(..) | Hours(..) | Weekdays(_) | Unavailable(_) | Number(self::Number::Size, _) => 0,
+            Always | Role(_) | Listener(_) | Dates(..) | Hours(..) | Weekdays(_) | Number(self::Number::Size, _) => 0,
             EnvelopeSender(_) | Direction(_) | SendsAsOther(_) => 1,
             Sender(_) | HeaderPresent(..) | ListMail(_) => 2,
             Recipient(_) | EveryRecipient(_) | EveryOutsider(_) | Number(..) if !self.reads_body() => 3,

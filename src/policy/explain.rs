@@ -223,7 +223,6 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
         },
         PasswordDisclosed(any) => says_password(any, facts),
         NoPasswordDisclosed => says_password(&[Disclosure::Beside, Disclosure::Later], facts),
-        Unavailable(what) => what.why(),
         _ => says_outer(condition, facts),
     }
 }

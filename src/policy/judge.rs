@@ -40,7 +40,6 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
         Any(each) => Truth::any(each.iter().map(|c| holds(c, facts))),
         Not(one) => !holds(one, facts),
         Is(_, one) => holds(one, facts),
-        Unavailable(what) => Truth::unknown(&what.why()),
         ProvenSender(who) => proven_sender(facts, who),
         Impersonates(whom) => impersonates(facts, whom).0,
         SendsAsOther(true) => sends_as_other(facts),
@@ -120,7 +119,7 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         }
         Weekdays(any) => any.contains(&facts.case.now.weekday()),
         // Judged above.
-        Always | All(_) | Any(_) | Not(_) | Is(..) | Unavailable(_) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
+        Always | All(_) | Any(_) | Not(_) | Is(..) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
         PasswordDisclosed(_) | NoPasswordDisclosed => false,
         Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | Rate(_) | UnknownFact(_) => false,
     }

@@ -9,7 +9,6 @@ use super::Site;
 use super::reader::{Reader, in_order};
 use crate::config::{Diagnostics, Source};
 use crate::policy::condition::{Condition, Direction};
-use crate::policy::rule::IfUnknown;
 use crate::policy::rule::Rule;
 use crate::policy::{Mode, Person, Role, logic};
 
@@ -41,7 +40,6 @@ pub fn rule(reader: Reader<'_>, table: &DeTable<'_>, span: &Range<usize>, rule: 
     never(reader, table, span, rule, d);
     unknowable(reader, table, span, rule, site, d);
     nobody_there(reader, table, rule, d);
-    unavailable(reader, span, rule, d);
     if rule.then.hide_recipients.is_some() && !rule.when.mentions(&|c| matches!(c, Condition::Direction(_))) {
         reader.warning(span.clone(), "this rule would hide addresses in mail that comes in, too", "Add when.direction = \"outbound\".", d);
     }
@@ -332,38 +330,4 @@ fn find(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
         }
     }
     None
-}
-
-/// A word whose fact cannot be had yet: say what that does to mail.
-fn unavailable(reader: Reader<'_>, span: &Range<usize>, rule: &Rule, d: &mut Diagnostics) {
-    let mut what = None;
-    let find = |c: &Condition| matches!(c, Condition::Unavailable(_));
-    for condition in std::iter::once(&rule.when).chain(&rule.unless) {
-        if condition.mentions(&find) {
-            what = first_unavailable(condition);
-        }
-    }
-    let Some(what) = what else { return };
-    if rule.mode == Mode::Enforce && rule.if_unknown != IfUnknown::Skip {
-        reader.warning(
-            span.clone(),
-            format!(
-                "{}, so this rule would {} mail that it cannot judge",
-                what.why(),
-                if rule.if_unknown == IfUnknown::Hold { "hold" } else { "defer" }
-            ),
-            "Until then set if-unknown = \"skip\" or mode = \"off\", or take the word out.",
-            d,
-        );
-    }
-}
-
-fn first_unavailable(condition: &Condition) -> Option<crate::policy::condition::Unavailable> {
-    match condition {
-        Condition::Unavailable(what) => Some(*what),
-        Condition::All(each) | Condition::Any(each) => each.iter().find_map(first_unavailable),
-        Condition::Not(one) => first_unavailable(one),
-        Condition::Is(_, one) => first_unavailable(one),
-        _ => None,
-    }
 }

@@ -369,10 +369,6 @@ impl<'a> Loading<'a, '_> {
                 if let Some(condition) = self.outer(reader, word, value) {
                     return condition;
                 }
-                if let Some(what) = Unavailable::of(word) {
-                    self.unavailable(reader, word, value);
-                    return Some(Condition::Unavailable(what));
-                }
                 self.unknown_word(reader, key, word);
                 None
             }
@@ -893,13 +889,6 @@ impl<'a> Loading<'a, '_> {
             self.rates.len() - 1
         });
         Some(Condition::Rate(RateTest { rate: at, at_least }))
-    }
-
-    /// Words whose fact cannot be had yet are read strictly all the same, so that a rule need not change when it can.
-    fn unavailable(&mut self, reader: Reader<'a>, word: &str, value: &'a Value<'a>) {
-        match word {
-            _ => {}
-        }
     }
 }
 

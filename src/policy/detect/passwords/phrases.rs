@@ -456,11 +456,10 @@ impl Candidates {
     fn line(&mut self, place: Place, lines: &[&str], i: usize, line: &str) {
         let mut any = false;
         for found in TELLING.find_iter(line).take(16) {
-            let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-            if is_word(line[..found.start()].chars().next_back()) || is_word(line[found.end()..].chars().next()) {
+            let (before, after) = (&line[..found.start()], &line[found.end()..]);
+            if !stands_alone(before, after) {
                 continue;
             }
-            let (before, after) = (&line[..found.start()], &line[found.end()..]);
             let sentence = sentence_around(before, &line[found.range()], after);
             let is_password = found.pattern().as_usize() < PASSWORD.len();
             if !is_password && (!has_any(&sentence, OPENED) || has_any(&sentence, DOORS)) {
@@ -472,6 +471,9 @@ impl Candidates {
             let counts = !has_any(&sentence, EXAMPLES) && !has_any(&about, MEETINGS);
             let said = if is_password { Sureness::Password } else { Sureness::Code };
             let below: Vec<&str> = lines[i + 1..].iter().take(4).filter(|l| !l.trim().is_empty()).take(2).copied().collect();
+            // "the key 0x1F10 attached": a code without a mark or a verb is none.
+            let counts = counts
+                && (is_password || line[found.range()].contains(' ') || separated(after).is_some_and(|(s, _)| s != Separator::Nothing));
             for (value, is_said) in values(before, after, &below) {
                 self.add(place, &value, if is_said && counts { said } else { Sureness::Near });
             }
@@ -671,6 +673,18 @@ fn sentence_end(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
+/// A word of a text, not a piece of a link or of encoded data.
+fn stands_alone(before: &str, after: &str) -> bool {
+    let opens = before.chars().next_back().is_none_or(|c| c.is_whitespace() || "([{\"'“„‘«*_-/,;:>|".contains(c));
+    let mut next = after.chars();
+    let closes = match next.next() {
+        None => true,
+        Some('.' | '_' | '-') => next.next().is_none_or(|c| c.is_whitespace() || c == '*'),
+        Some(c) => c.is_whitespace() || ":=,;)]}\"'”’»*?!/→".contains(c),
+    };
+    opens && closes
+}
+
 /// The sentence that a telling word stands in, in lower case.
 fn sentence_around(before: &str, telling: &str, after: &str) -> String {
     let start = before.rfind(['.', '?', '!', ';']).filter(|at| before[at + 1..].starts_with(' ')).map_or(0, |at| at + 1);
@@ -852,6 +866,9 @@ mod tests {
             "The key points in the attached file are 1. hedges",
             "Your verification code is 482913",
             "Please change the password as soon as possible.",
+            "http://mydomain.register.com/change_password.cgi?00000000000",
+            "Hey, the key 0x1F10171BFB881B1C (for jdoe@invalid) attached!",
+            "M8W-!;&P=#?pw=A2VJ&PW2 EFPW:A2K$",
             "The password is jo@wragbyparishcouncil.gov.uk's birthday",
         ] {
             assert_eq!(said(text), None, "{text}");
