@@ -30,6 +30,7 @@ use crate::policy::detect::encryption::EncryptionSettings;
 use crate::policy::detect::marking::MarkingSettings;
 use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Member, Policy, Rule};
 use crate::policy::say::{Fill, Template, TemplateFault};
+use crate::policy::unreadable::heeding;
 use crate::policy::{Mode, Role, Sources};
 
 /// The largest rule file that is read: a Clerk's longest is a hundredth of it.
@@ -319,6 +320,12 @@ impl<'a, 'd> Loading<'a, 'd> {
             None if rule.then.stops() || rule.then.edits() || rule.then.routes() => IfUnknown::Defer,
             None => IfUnknown::Skip,
         };
+        // Only who says what then shall hear that a file could not be read.
+        if table.get("if-unknown").is_some() {
+            let reads = |c: &Condition| when::reads_attachments(c, &self.patterns);
+            rule.when = heeding(rule.when, &reads);
+            rule.unless = rule.unless.into_iter().map(|c| heeding(c, &reads)).collect();
+        }
         if let Some(tune) = tune {
             self.tune(&mut rule, tune);
         }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::View;
+use super::fold;
 use super::parts::Part;
 use super::text::{self, Kind, Lines};
 
@@ -35,9 +36,9 @@ pub(super) fn read(view: &View<'_>) -> BodyText {
             split(&rendered.text, &rendered.marks, &mut body);
         } else if part.param("format").is_some_and(|f| f.eq_ignore_ascii_case("flowed")) {
             let deletes = part.param("delsp").is_some_and(|d| d.eq_ignore_ascii_case("yes"));
-            split(&unflow(&source, deletes), &[], &mut body);
+            split(&fold::fold(&unflow(&source, deletes)), &[], &mut body);
         } else {
-            split(&source, &[], &mut body);
+            split(&fold::fold(&source), &[], &mut body);
         }
     }
     body
@@ -51,7 +52,7 @@ pub(super) fn sorted(text: &str, marks: &[(usize, Kind)]) -> BodyText {
 }
 
 /// The text parts that are the body, by their place in the list.
-fn readable(view: &View<'_>) -> Vec<usize> {
+pub(super) fn readable(view: &View<'_>) -> Vec<usize> {
     let parts = view.parts();
     let end_of = |i: usize| parts[i + 1..].iter().position(|p| p.depth <= parts[i].depth).map_or(parts.len(), |n| i + 1 + n);
     let mut out = Vec::new();
@@ -104,22 +105,35 @@ fn says_something(view: &View<'_>, part: &Part) -> bool {
     view.decoded_prefix(part, 512).iter().any(|b| b.is_ascii_alphanumeric() || *b >= 128)
 }
 
-/// Joins the lines of format=flowed; quoted lines are left alone (RFC 3676 §4).
+/// Joins the lines of format=flowed, each depth of quoting for itself (RFC 3676 §4).
 fn unflow(source: &str, deletes: bool) -> String {
     let mut out = String::with_capacity(source.len());
+    // The depth of the paragraph that goes on.
+    let mut open: Option<usize> = None;
     for line in source.lines() {
-        if line.starts_with('>') {
-            out.push_str(line);
+        let depth = line.bytes().take_while(|b| *b == b'>').count();
+        let text = &line[depth..];
+        let text = text.strip_prefix(' ').unwrap_or(text);
+        let is_signature = text == "-- ";
+        if open.is_some_and(|d| d != depth || is_signature) {
             out.push('\n');
-            continue;
+            open = None;
         }
-        let line = line.strip_prefix(' ').unwrap_or(line);
-        if line.ends_with(' ') && line != "-- " {
-            out.push_str(if deletes { &line[..line.len() - 1] } else { line });
+        if open.is_none() && depth > 0 {
+            out.extend(std::iter::repeat_n('>', depth));
+            out.push(' ');
+        }
+        if text.ends_with(' ') && !is_signature {
+            out.push_str(if deletes { &text[..text.len() - 1] } else { text });
+            open = Some(depth);
         } else {
-            out.push_str(line);
+            out.push_str(text);
             out.push('\n');
+            open = None;
         }
+    }
+    if open.is_some() {
+        out.push('\n');
     }
     out
 }
@@ -415,6 +429,8 @@ const PHRASES: [(&str, u32); 40] = [
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn pieces(text: &str) -> (String, String, String) {
@@ -460,7 +476,43 @@ mod tests {
 
     #[test]
     fn flowed_lines_are_joined() {
-        assert_eq!(unflow("a \r\nb\r\n> q \r\n  c\r\n-- \r\nd", false), "a b\n> q \n c\n-- \nd\n");
-        assert_eq!(unflow("a \nb", true), "ab\n");
+        for (source, deletes, text) in [
+            ("a \r\nb\r\n> q \r\n  c\r\n-- \r\nd", false, "a b\n> q \n c\n-- \nd\n"),
+            ("a \nb", true, "ab\n"),
+            ("> one \n> two\n>> deeper \n>> still\nnew", false, "> one two\n>> deeper still\nnew\n"),
+            ("sentence \n-- \nJo", false, "sentence \n-- \nJo\n"),
+            (" >not a quote", false, ">not a quote\n"),
+            ("ends open ", false, "ends open \n"),
+        ] {
+            assert_eq!(unflow(source, deletes), text, "{source:?}");
+        }
+    }
+
+    /// Writes one paragraph as RFC 3676 §4.2 asks: broken behind blanks, stuffed where a line could be misread.
+    fn flow(paragraph: &str, depth: usize) -> String {
+        let mut out = String::new();
+        let pieces: Vec<&str> = paragraph.split_inclusive(' ').collect();
+        for line in pieces.chunks(3) {
+            let line = line.concat();
+            let stuffed = depth > 0 || line.starts_with([' ', '>']) || line.starts_with("From ");
+            out.push_str(&">".repeat(depth));
+            out.push_str(if stuffed { " " } else { "" });
+            out.push_str(&line);
+            out.push_str("\r\n");
+        }
+        out
+    }
+
+    proptest! {
+        /// What a program flowed comes back as the paragraphs it was written in.
+        #[test]
+        fn flowing_comes_back(paragraphs in proptest::collection::vec((0usize..3, "[a-z>]{1,9}( [a-z>]{1,9}){0,12}"), 0..6)) {
+            let wire: String = paragraphs.iter().map(|(depth, p)| flow(p, *depth)).collect();
+            let expected: String = paragraphs
+                .iter()
+                .map(|(depth, p)| if *depth > 0 { format!("{} {p}\n", ">".repeat(*depth)) } else { format!("{p}\n") })
+                .collect();
+            prop_assert_eq!(unflow(&wire, false), expected);
+        }
     }
 }

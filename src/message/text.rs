@@ -7,6 +7,9 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use super::fold;
+use super::look::{self, Look, WHITE};
+
 /// HTML turned into text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
@@ -46,7 +49,8 @@ pub fn render(html: &str, lines: Lines) -> Rendered {
         pre: 0,
         keep: lines == Lines::Keep,
         space: false,
-        hidden_depth: 0,
+        hidden: false,
+        plain_paper: None,
         ends: [true; 4],
     };
     renderer.run();
@@ -64,7 +68,10 @@ struct Renderer<'a> {
     keep: bool,
     /// A blank is due before the next word.
     space: bool,
-    hidden_depth: u32,
+    /// What is read now is not shown.
+    hidden: bool,
+    /// No background is set anywhere: the paper is white. Looked for when it first matters.
+    plain_paper: Option<bool>,
     /// Whether it is worth looking for `>`, `"`, `'`, `-->` once more: where one was not found, none follows.
     ends: [bool; 4],
 }
@@ -74,11 +81,13 @@ struct Region<'a> {
     tag: &'a str,
     open: u32,
     what: What,
+    look: Look,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
-    Hidden,
+    /// Only its look matters.
+    Plain,
     Quote,
     Signature,
 }
@@ -192,43 +201,73 @@ impl<'a> Renderer<'a> {
         }
         let void = matches!(name_lower, "br" | "hr" | "img" | "input" | "meta" | "link" | "col" | "area" | "wbr" | "source")
             || tag.ends_with("/>");
-        let what = if name_lower == "blockquote" { Some(What::Quote) } else { self.meaning(&tag[name.len()..]) };
-        match what {
-            _ if void => {}
-            Some(what) if self.regions.len() < MAX_REGIONS => {
-                self.line_unless_hidden(what);
-                self.hidden_depth += u32::from(what == What::Hidden);
-                self.regions.push(Region { tag: name, open: 1, what });
-            }
-            _ => {
-                if let Some(top) = self.regions.last_mut()
-                    && top.tag.eq_ignore_ascii_case(name)
-                {
-                    top.open = top.open.saturating_add(1);
-                }
+        let (what, look) = self.meaning(&tag[name.len()..]);
+        let what = if name_lower == "blockquote" { What::Quote } else { what };
+        if !void {
+            if (what != What::Plain || !look.says_nothing()) && self.regions.len() < MAX_REGIONS {
+                self.line_at_edge(what);
+                self.regions.push(Region { tag: name, open: 1, what, look });
+                self.settle_look();
+            } else if let Some(at) = self.region_of(name) {
+                self.regions[at].open = self.regions[at].open.saturating_add(1);
             }
         }
         end
     }
 
-    /// What the attributes of an element say about its content.
-    fn meaning(&mut self, attributes: &str) -> Option<What> {
-        if attributes.len() < 7 {
-            return None;
+    /// The open region that a tag of that name belongs to. Badly nested tags reach through regions that only look different, never
+    /// through a quote.
+    fn region_of(&self, name: &str) -> Option<usize> {
+        for (at, region) in self.regions.iter().enumerate().rev() {
+            if region.tag.eq_ignore_ascii_case(name) {
+                return Some(at);
+            }
+            if region.what != What::Plain || region.look.concealed {
+                return None;
+            }
         }
-        let (mut hidden, mut what) = (false, None);
+        None
+    }
+
+    /// What the attributes of an element say about its content.
+    fn meaning(&mut self, attributes: &str) -> (What, Look) {
+        let (mut looks, mut what) = (false, What::Plain);
+        if attributes.len() < 7 {
+            return (what, Look::default());
+        }
         for found in MARKS.find_iter(attributes) {
             match MARK_TABLE[found.pattern().as_usize()].1 {
-                Mark::MayHide => hidden = true,
+                Mark::Looks => looks = true,
                 Mark::RestQuoted => {
                     self.quote_rest = true;
                     self.line();
                 }
-                Mark::Quote => what = Some(What::Quote),
-                Mark::Signature => what = what.or(Some(What::Signature)),
+                Mark::Quote => what = What::Quote,
+                Mark::Signature if what == What::Plain => what = What::Signature,
+                Mark::Signature => {}
             }
         }
-        if hidden && hides(attributes) { Some(What::Hidden) } else { what }
+        (what, if looks { Look::of(attributes) } else { Look::default() })
+    }
+
+    /// Whether the text that follows is seen, by all regions that are open.
+    fn settle_look(&mut self) {
+        let inner = |of: fn(&Look) -> Option<look::Colour>| self.regions.iter().rev().find_map(|r| of(&r.look));
+        let tiny = self.regions.iter().rev().find_map(|r| r.look.tiny) == Some(true);
+        let concealed = self.regions.iter().any(|r| r.look.concealed);
+        let hidden = concealed
+            || tiny
+            || match (inner(|l| l.colour), inner(|l| l.background)) {
+                (Some(colour), Some(background)) => look::same(colour, background),
+                (Some(colour), None) => look::same(colour, WHITE) && self.is_plain_paper(),
+                (None, _) => false,
+            };
+        self.hidden = hidden;
+    }
+
+    fn is_plain_paper(&mut self) -> bool {
+        let html = self.html;
+        *self.plain_paper.get_or_insert_with(|| !BACKGROUND.is_match(html))
     }
 
     fn close(&mut self, name: &str) {
@@ -241,15 +280,13 @@ impl<'a> Renderer<'a> {
         if lower.as_str() == "pre" {
             self.pre = self.pre.saturating_sub(1);
         }
-        if let Some(top) = self.regions.last_mut()
-            && top.tag.eq_ignore_ascii_case(name)
-        {
-            top.open -= 1;
-            if top.open == 0 {
-                let what = top.what;
-                self.regions.pop();
-                self.hidden_depth -= u32::from(what == What::Hidden);
-                self.line_unless_hidden(what);
+        if let Some(at) = self.region_of(name) {
+            self.regions[at].open -= 1;
+            if self.regions[at].open == 0 {
+                let what = self.regions[at].what;
+                self.regions.truncate(at);
+                self.settle_look();
+                self.line_at_edge(what);
             }
         }
     }
@@ -324,32 +361,32 @@ impl<'a> Renderer<'a> {
 
     fn word(&mut self, word: &str) {
         self.settle_kind();
-        let hidden = self.hidden_depth > 0;
+        let hidden = self.hidden;
         let space = std::mem::take(&mut self.space);
         let out = if hidden { &mut self.out.hidden } else { &mut self.out.text };
         if space && !out.is_empty() && !out.ends_with(['\n', ' ']) {
             out.push(' ');
         }
-        out.push_str(word);
+        out.push_str(&fold::fold(word));
     }
 
     /// Marks where the kind of text changes.
     fn settle_kind(&mut self) {
-        let kind = match self.regions.iter().find(|r| r.what != What::Hidden) {
+        let kind = match self.regions.iter().find(|r| r.what != What::Plain) {
             _ if self.quote_rest => Kind::Quote,
             Some(region) if region.what == What::Signature => Kind::Signature,
             Some(_) => Kind::Quote,
             None => Kind::Plain,
         };
-        if kind != self.kind && self.hidden_depth == 0 {
+        if kind != self.kind && !self.hidden {
             self.line();
             self.out.marks.push((self.out.text.len(), kind));
             self.kind = kind;
         }
     }
 
-    fn line_unless_hidden(&mut self, what: What) {
-        if what != What::Hidden {
+    fn line_at_edge(&mut self, what: What) {
+        if what != What::Plain {
             self.line();
         }
     }
@@ -357,7 +394,7 @@ impl<'a> Renderer<'a> {
     /// A new line, if this one holds anything.
     fn line(&mut self) {
         self.space = false;
-        let out = if self.hidden_depth > 0 { &mut self.out.hidden } else { &mut self.out.text };
+        let out = if self.hidden { &mut self.out.hidden } else { &mut self.out.text };
         if !out.is_empty() && !out.ends_with('\n') {
             out.push('\n');
         }
@@ -365,7 +402,7 @@ impl<'a> Renderer<'a> {
 
     fn newline(&mut self) {
         self.space = false;
-        let out = if self.hidden_depth > 0 { &mut self.out.hidden } else { &mut self.out.text };
+        let out = if self.hidden { &mut self.out.hidden } else { &mut self.out.text };
         // A run of line breaks says no more than two.
         if !out.is_empty() && !out.ends_with("\n\n") {
             out.push('\n');
@@ -379,18 +416,14 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// Whether the attributes really keep the content from being shown.
-fn hides(attributes: &str) -> bool {
-    let squeezed: String = attributes.chars().take(4096).filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
-    squeezed.contains("display:none")
-        || squeezed.contains("visibility:hidden")
-        || squeezed.contains("mso-hide:all")
-        || hidden_attribute(attributes)
-}
+static BACKGROUND: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(["background", "bgcolor"]).expect("the names are few and fixed")
+});
 
 #[derive(Clone, Copy)]
 enum Mark {
-    MayHide,
+    /// The attributes may change how the text looks.
+    Looks,
     /// All that follows is an earlier message.
     RestQuoted,
     Quote,
@@ -398,10 +431,11 @@ enum Mark {
 }
 
 /// Names in attributes by which mail programs mark what they put in.
-const MARK_TABLE: [(&str, Mark); 19] = [
-    ("none", Mark::MayHide),
-    ("hidden", Mark::MayHide),
-    ("mso-hide", Mark::MayHide),
+const MARK_TABLE: [(&str, Mark); 20] = [
+    ("style", Mark::Looks),
+    ("hidden", Mark::Looks),
+    ("color", Mark::Looks),
+    ("background", Mark::Looks),
     ("divrplyfwdmsg", Mark::RestQuoted),
     ("appendonsend", Mark::RestQuoted),
     ("mail-editor-reference-message-container", Mark::RestQuoted),
@@ -430,22 +464,6 @@ static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
 
 fn is_blank(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')
-}
-
-/// ` hidden` as an attribute of its own, not a word within a value.
-fn hidden_attribute(attributes: &str) -> bool {
-    let mut quote = None;
-    for (i, b) in attributes.bytes().enumerate() {
-        match (quote, b) {
-            (None, b'"' | b'\'') => quote = Some(b),
-            (Some(q), _) if q == b => quote = None,
-            (None, b'h') if attributes[i..].starts_with("hidden") && attributes.as_bytes()[i - 1].is_ascii_whitespace() => {
-                return matches!(attributes.as_bytes().get(i + 6), None | Some(b' ' | b'=' | b'>' | b'/'));
-            }
-            _ => {}
-        }
-    }
-    false
 }
 
 fn tag_name(tag: &str) -> &str {
@@ -610,11 +628,35 @@ mod tests {
         }
     }
 
+    fn words_of(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn knows_what_is_hidden() {
         let r = render("<div style='DISPLAY : none'>pre<div>header</div>x</div>shown<span hidden>y</span>", Lines::Collapse);
         assert_eq!((r.text.as_str(), r.hidden.as_str()), ("shown", "pre\nheader\nx\ny"));
-        assert_eq!(render("<p class=\"not hidden\">x</p>", Lines::Collapse).text, "x");
+        for (html, seen, hidden) in [
+            ("<p class=\"not hidden\">x</p>", "x", ""),
+            ("<span style='font-size:0'>a</span>b", "b", "a"),
+            // What newsletters do against gaps between cells.
+            ("<td style='font-size:0px'><div style='font-size:13px'>a</div></td>", "a", ""),
+            ("<span style='color:#fff'>a</span>b", "b", "a"),
+            ("<font color=white>a</font>b", "b", "a"),
+            ("<td bgcolor='#003366'><span style='color:#ffffff'>a</span></td> b", "a b", ""),
+            ("<table style='background:url(x)'><tr><td style='color:#fff'>a", "a", ""),
+            ("<div style='background-color:#eeeeee;color:#eee'>a</div>b", "b", "a"),
+            ("<div style='color:#fff;background:#fff'>a<b style='color:#000'>c</b></div>", "c", "a"),
+            ("<div style='opacity:0'>a</div>b", "b", "a"),
+            ("<div style='position:absolute;left:-9999px'>a</div>b", "b", "a"),
+            // Tags that cross each other leave no colour behind.
+            ("<td style='display:none'>a<font color=red></td>b</font> c", "b c", "a"),
+            ("<blockquote>old<span style='color:red'></blockquote>new</span>", "old\nnew", ""),
+            ("con\u{200b}fi&shy;den\u{ad}tial\u{a0}now", "confidential now", ""),
+        ] {
+            let r = render(html, Lines::Collapse);
+            assert_eq!((words_of(&r.text), words_of(&r.hidden)), (words_of(seen), words_of(hidden)), "{html}");
+        }
     }
 
     #[test]

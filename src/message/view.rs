@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::addresses::{self, Entry};
+use super::document::{self, Extracted};
 use super::header::{self, Field, Header};
 use super::parts::{self, Encoding, Part};
 use super::protection::{self, Protection};
 use super::text::{self, Lines};
-use super::{Ambiguity, BodyText, ambiguity, body, transfer, words};
+use super::{Ambiguity, BodyText, ambiguity, body, charset, fold, transfer, words};
 
 /// A message looked at. Only the header's fields are found at once; all else is worked out when first asked for, and kept.
 pub struct View<'a> {
@@ -19,6 +20,7 @@ pub struct View<'a> {
     body_text: OnceCell<BodyText>,
     ambiguities: OnceCell<Vec<Ambiguity>>,
     protection: OnceCell<Protection>,
+    documents: OnceCell<Extracted>,
 }
 
 impl<'a> View<'a> {
@@ -31,6 +33,7 @@ impl<'a> View<'a> {
             body_text: OnceCell::new(),
             ambiguities: OnceCell::new(),
             protection: OnceCell::new(),
+            documents: OnceCell::new(),
         }
     }
 
@@ -82,7 +85,7 @@ impl<'a> View<'a> {
 
     /// The subject as a reader sees it; empty if there is none.
     pub fn subject(&self) -> &str {
-        self.subject.get_or_init(|| self.named("Subject").next().map(|f| self.text(f).into_owned()).unwrap_or_default())
+        self.subject.get_or_init(|| self.named("Subject").next().map(|f| fold::fold(&self.text(f)).into_owned()).unwrap_or_default())
     }
 
     /// Where the body starts.
@@ -132,8 +135,10 @@ impl<'a> View<'a> {
         if !part.is_text() {
             return None;
         }
-        let charset = part.param("charset");
-        Some(match self.decoded(part) {
+        let decoded = self.decoded(part);
+        let said = (part.content_type == "text/html" && part.param("charset").is_none()).then(|| charset::of_html(&decoded)).flatten();
+        let charset = part.param("charset").or(said.as_deref());
+        Some(match decoded {
             Cow::Borrowed(octets) => words::charset_text(charset, octets),
             Cow::Owned(octets) => Cow::Owned(match words::charset_text(charset, &octets) {
                 Cow::Owned(text) => text,
@@ -193,6 +198,23 @@ impl<'a> View<'a> {
         theirs.sort();
         ours.sort();
         theirs != ours
+    }
+
+    /// Whether `part` is within an embedded message.
+    pub fn is_nested(&self, part: &Part) -> bool {
+        let mut up = part.parent;
+        while let Some(index) = up {
+            if self.parts()[index].nested_message {
+                return true;
+            }
+            up = self.parts()[index].parent;
+        }
+        false
+    }
+
+    /// The text inside what is attached. Dear: every document and archive is unpacked, once.
+    pub fn documents(&self) -> &Extracted {
+        self.documents.get_or_init(|| document::read(self))
     }
 
     /// What protects the message.

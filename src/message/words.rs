@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+pub use super::charset::{eight_bit, text as charset_text};
 use super::transfer;
 
 /// Takes the line ends of folding out and outer blanks off.
@@ -148,30 +149,6 @@ impl Decoded {
         self.flush();
         // A line end that hides in an encoded word must not become one in a notice or a log.
         if self.out.contains(['\r', '\n', '\0']) { self.out.replace(['\r', '\n', '\0'], " ") } else { self.out }
-    }
-}
-
-/// Octets that no charset is named for: UTF-8 if they are, else windows-1252.
-pub fn eight_bit(octets: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(octets) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(octets).0,
-    }
-}
-
-/// Octets as text in the charset of that name; an unknown name is taken for none.
-pub fn charset_text<'a>(charset: Option<&str>, octets: &'a [u8]) -> Cow<'a, str> {
-    let encoding = charset.and_then(|name| encoding_rs::Encoding::for_label(name.trim().as_bytes()));
-    match encoding {
-        Some(encoding) if encoding.is_ascii_compatible() && octets.is_ascii() => {
-            Cow::Borrowed(std::str::from_utf8(octets).expect("ASCII is UTF-8"))
-        }
-        // Labels of the Latin kind are often wrong: text that is well-formed UTF-8 is UTF-8 with near certainty.
-        Some(encoding) if encoding == encoding_rs::WINDOWS_1252 || encoding == encoding_rs::UTF_8 => {
-            eight_bit(octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets))
-        }
-        Some(encoding) => encoding.decode_with_bom_removal(octets).0,
-        None => eight_bit(octets),
     }
 }
 

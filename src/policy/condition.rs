@@ -65,6 +65,10 @@ pub enum Condition {
     UnknownFact(Vec<Outer>),
     /// It passes for one of these, and has no right to.
     Impersonates(Impersonated),
+    /// The same, but unknown where it found too little and a file could not be read.
+    IfReadable(Box<Condition>),
+    /// Some attached file that should have text could not be read.
+    UnreadableText,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -372,9 +376,10 @@ impl Condition {
             Marked(_) => 12,
             Forwarded(_) | NotForwarded | Ambiguous(_) => 20,
             All(each) | Any(each) => each.iter().map(Condition::cost).max().unwrap_or(0),
-            Not(one) => one.cost(),
+            Not(one) | IfReadable(one) => one.cost(),
             Is(_, one) => one.cost(),
             PasswordDisclosed(_) | NoPasswordDisclosed => 60,
+            UnreadableText => 50,
             Protected(_)
             | Attachment(_)
             | Identifiers { .. }
@@ -404,7 +409,7 @@ impl Condition {
         test(self)
             || match self {
                 Condition::All(each) | Condition::Any(each) => each.iter().any(|c| c.mentions(test)),
-                Condition::Not(one) => one.mentions(test),
+                Condition::Not(one) | Condition::IfReadable(one) => one.mentions(test),
                 Condition::Is(_, one) => one.mentions(test),
                 _ => false,
             }
@@ -418,6 +423,7 @@ impl Condition {
                 Condition::Any(each) => !each.is_empty() && each.iter().all(|c| c.requires(test)),
                 Condition::Not(one) => one.mentions(test),
                 Condition::Is(_, one) => one.requires(test),
+                Condition::IfReadable(one) => one.requires(test),
                 _ => false,
             }
     }
@@ -444,6 +450,7 @@ impl Condition {
             Condition::Number(n, _) => Some(*n),
             Condition::All(each) | Condition::Any(each) => each.iter().find_map(Condition::first_number),
             Condition::Is(_, one) => one.first_number(),
+            Condition::IfReadable(one) => one.first_number(),
             _ => None,
         }
     }

@@ -59,6 +59,7 @@ fn collect(condition: &Condition, facts: &Facts<'_>, telling: &mut Vec<String>, 
             }
         }
         Condition::Is(_, one) => collect(one, facts, telling, plain),
+        Condition::IfReadable(one) => collect(one, facts, telling, plain),
         Condition::Not(one) => push(telling, says(one, facts)),
         Condition::Always => push(plain, "the rule is for every message".into()),
         Condition::Direction(_)
@@ -103,6 +104,7 @@ fn first_false(condition: &Condition, facts: &Facts<'_>) -> String {
         }
         Condition::Any(each) => each.iter().map(|c| first_false(c, facts)).collect::<Vec<_>>().join("; "),
         Condition::Is(name, one) => format!("not {name}: {}", first_false(one, facts)),
+        Condition::IfReadable(one) => first_false(one, facts),
         Condition::Number(number, span) => format!("{} (the rule asks for {span})", says(&Condition::Number(*number, *span), facts)),
         other => says(other, facts),
     }
@@ -114,7 +116,8 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
     match condition {
         Always => "the rule is for every message".into(),
         All(each) | Any(each) => each.iter().map(|c| says(c, facts)).collect::<Vec<_>>().join(", "),
-        Not(one) => says(one, facts),
+        Not(one) | IfReadable(one) => says(one, facts),
+        UnreadableText => super::unreadable::why(facts).unwrap_or_else(|| "all its text could be read".into()),
         Is(name, one) => format!("{name}: {}", says(one, facts)),
         Direction(_) => format!("it is {}", facts.direction().word()),
         Role(_) => format!("it came through a listener for {}", role_word(facts)),

@@ -32,6 +32,7 @@ pub struct Facts<'a> {
     inner: OnceCell<Visible>,
     marks: OnceCell<Marks>,
     body_mark: OnceCell<Option<&'static str>>,
+    document_mark: OnceCell<Option<String>>,
     automatic: OnceCell<Option<Automatic>>,
     calendar: OnceCell<bool>,
     forwarded: OnceCell<Forwarded>,
@@ -79,6 +80,7 @@ impl<'a> Facts<'a> {
             inner: OnceCell::new(),
             marks: OnceCell::new(),
             body_mark: OnceCell::new(),
+            document_mark: OnceCell::new(),
             automatic: OnceCell::new(),
             calendar: OnceCell::new(),
             forwarded: OnceCell::new(),
@@ -214,8 +216,16 @@ impl<'a> Facts<'a> {
     }
 
     /// Why the message counts as confidential; the body is looked at only if the header says nothing.
-    pub fn confidential(&self) -> Option<&'static str> {
-        self.header_marks().confidential.or_else(|| *self.body_mark.get_or_init(|| marking::in_body(&self.view.body_text().all)))
+    pub fn confidential(&self) -> Option<&str> {
+        let in_body = || *self.body_mark.get_or_init(|| marking::in_body(&self.view.body_text().all));
+        self.header_marks().confidential.or_else(in_body).or_else(|| self.document_mark())
+    }
+
+    /// Why an attached document's label means confidential. Where the council has no labels, no document is opened for them.
+    fn document_mark(&self) -> Option<&str> {
+        let settings = &self.policy.marking;
+        let mark = || settings.has_labels().then(|| marking::in_documents(&self.view.documents().labels, settings)).flatten();
+        self.document_mark.get_or_init(mark).as_deref()
     }
 
     pub fn personal(&self) -> Option<&'static str> {
@@ -316,15 +326,16 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The text of attached files that are text.
+    /// All text beside the body that somebody may see: inside attached files and messages, in the body's other alternatives, and
+    /// what is there though it is not shown.
     pub fn attachment_text(&self) -> &str {
         self.attachment_text.get_or_init(|| {
-            let mut out = String::new();
-            for part in self.view.parts().iter().filter(|p| p.is_attachment && p.content_type.starts_with("text/")) {
-                if let Some(text) = self.view.part_text(part) {
-                    out.push_str(&text);
-                    out.push('\n');
-                }
+            let documents = self.view.documents();
+            let pieces = [&documents.text, &documents.hidden, &documents.alternative, &self.view.body_text().hidden];
+            let mut out = String::with_capacity(pieces.iter().map(|p| p.len() + 1).sum());
+            for piece in pieces.into_iter().filter(|p| !p.is_empty()) {
+                out.push_str(piece);
+                out.push('\n');
             }
             out
         })

@@ -11,6 +11,7 @@ use super::outside::{Authentication, Outer};
 use super::people::{Class, domain_of};
 use super::rule::Rule;
 use super::truth::Truth;
+use super::unreadable;
 use crate::message::ProtectionLevel;
 
 /// Domains of lists that a sender's is held against.
@@ -40,6 +41,7 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
         Any(each) => Truth::any(each.iter().map(|c| holds(c, facts))),
         Not(one) => !holds(one, facts),
         Is(_, one) => holds(one, facts),
+        IfReadable(one) => unreadable::judge(one, facts),
         ProvenSender(who) => proven_sender(facts, who),
         Impersonates(whom) => impersonates(facts, whom).0,
         SendsAsOther(true) => sends_as_other(facts),
@@ -118,8 +120,9 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
             if from < to { (*from..*to).contains(&now) } else { now >= *from || now < *to }
         }
         Weekdays(any) => any.contains(&facts.case.now.weekday()),
+        UnreadableText => !facts.view().documents().unreadable.is_empty(),
         // Judged above.
-        Always | All(_) | Any(_) | Not(_) | Is(..) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
+        Always | All(_) | Any(_) | Not(_) | Is(..) | IfReadable(_) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
         PasswordDisclosed(_) | NoPasswordDisclosed => false,
         Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | Rate(_) | UnknownFact(_) => false,
     }

@@ -22,6 +22,8 @@ fn implied(a: &Condition, b: &Condition, left: &mut usize) -> bool {
         (_, Always) => true,
         (Is(_, a), b) => implied(a, b, left),
         (a, Is(_, b)) => implied(a, b, left),
+        (IfReadable(a), b) => implied(a, b, left),
+        (a, IfReadable(b)) => implied(a, b, left),
         // What must be implied wholly comes first, then what must imply wholly, then the choices.
         (a, All(each)) => each.iter().all(|b| implied(a, b, left)),
         (Any(each), b) => each.iter().all(|a| implied(a, b, left)),

@@ -22,6 +22,7 @@ pub mod route;
 pub mod rule;
 pub mod say;
 pub mod truth;
+pub mod unreadable;
 pub mod verdict;
 
 pub use case::{Case, Envelope, Login, Recipient, Role, Session};

@@ -61,9 +61,21 @@ impl Patterns {
 /// Whether a condition reads what people wrote.
 pub fn reads_content(condition: &Condition, patterns: &Patterns) -> bool {
     match condition {
-        Condition::Identifiers { .. } | Condition::Links(_) | Condition::Number(Number::AddressesInText | Number::ClearText, _) => true,
+        Condition::Identifiers { .. }
+        | Condition::Links(_)
+        | Condition::UnreadableText
+        | Condition::Number(Number::AddressesInText | Number::ClearText, _) => true,
         Condition::PasswordDisclosed(_) | Condition::NoPasswordDisclosed => true,
         Condition::Pattern(used) => !matches!(patterns.kind(used.set), Some(Kind::Header(_) | Kind::AttachmentName) | None),
+        _ => false,
+    }
+}
+
+/// Whether a condition reads the text inside attachments, which may not be readable.
+pub fn reads_attachments(condition: &Condition, patterns: &Patterns) -> bool {
+    match condition {
+        Condition::Identifiers { .. } | Condition::Number(Number::AddressesInText, _) => true,
+        Condition::Pattern(used) => matches!(patterns.kind(used.set), Some(Kind::Text)),
         _ => false,
     }
 }
@@ -426,6 +438,18 @@ impl<'a> Loading<'a, '_> {
         let wanted = if let DeValue::Array(items) = value.get_ref() { items.len() } else { 1 };
         (found.len() == wanted && wanted > 0)
             .then(|| found.iter().filter_map(|f| words.iter().find(|(w, _)| w == f).map(|(_, t)| *t)).collect())
+    }
+
+    /// `unknown`: facts from outside, and text that could not be read.
+    fn unknown_fact(&mut self, reader: Reader<'_>, value: &Value<'_>, what: &str) -> Option<Condition> {
+        let words: Vec<(&str, Option<Outer>)> = Outer::WORDS.iter().map(|(w, o)| (*w, Some(*o))).chain([("text", None)]).collect();
+        let found = self.words(reader, value, what, &words)?;
+        let outer: Vec<Outer> = found.iter().copied().flatten().collect();
+        Some(match (outer.len() < found.len(), outer.is_empty()) {
+            (false, _) => Condition::UnknownFact(outer),
+            (true, true) => Condition::UnreadableText,
+            (true, false) => Condition::Any(vec![Condition::UnreadableText, Condition::UnknownFact(outer)]),
+        })
     }
 
     fn who(&mut self, reader: Reader<'_>, value: &Value<'_>, what: &str) -> Option<crate::policy::people::Who> {
@@ -848,7 +872,7 @@ impl<'a> Loading<'a, '_> {
             "dmarc" => self.words(reader, value, word, Authentication::WORDS).map(Condition::Dmarc),
             "seen-together" => reader.boolean(value, word, self.d).map(Condition::SeenTogether),
             "first-contact" => reader.boolean(value, word, self.d).map(Condition::FirstContact),
-            "unknown" => self.words(reader, value, word, Outer::WORDS).map(Condition::UnknownFact),
+            "unknown" => self.unknown_fact(reader, value, word),
             "rate" => self.rate(reader, value),
             _ => return None,
         })

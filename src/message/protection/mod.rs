@@ -5,7 +5,7 @@
 //! said. Bytes, entries and depth are bounded while looking inside.
 
 mod cms;
-mod digest;
+pub(super) mod digest;
 mod files;
 pub mod lock;
 mod lzma;
@@ -396,6 +396,14 @@ impl Found {
 
 /// Magic bytes of a rights-managed message.
 const RPMSG: [u8; 8] = [0x76, 0xe8, 0x04, 0x60, 0xc4, 0x11, 0xe3, 0x86];
+
+/// What an opaque S/MIME signature is around; none if it is no signature, or around nothing.
+pub(super) fn signed_content(file: &[u8]) -> Option<Vec<u8>> {
+    match cms::read(file) {
+        Some(cms::Content::Signed(inner)) => Some(inner.to_vec()),
+        _ => None,
+    }
+}
 
 /// The embedded message nearest to the root that holds `part`.
 fn outermost_message(parts: &[Part], part: &Part) -> Option<usize> {

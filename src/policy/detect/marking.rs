@@ -3,6 +3,8 @@
 
 use super::prefixes;
 use crate::message::View;
+use crate::message::document::Label;
+use crate::policy::explain::clean;
 
 /// What the council configured: `[marking]` in a rule file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +15,13 @@ pub struct MarkingSettings {
     pub site_id: Option<String>,
     /// Header fields whose presence means confidential.
     pub headers: Vec<String>,
+}
+
+impl MarkingSettings {
+    /// Labels count only with the tenant that may set them.
+    pub fn has_labels(&self) -> bool {
+        !self.labels.is_empty() && self.site_id.is_some()
+    }
 }
 
 /// What was found, with the evidence.
@@ -56,6 +65,13 @@ pub fn in_body(text: &str) -> Option<&'static str> {
     let first = text.lines().map(str::trim).find(|l| !l.is_empty())?;
     let bare = prefixes::bracketed(first).map_or(first, |(inner, _)| inner).trim_matches(['*', '#', '_', ' ']);
     (first.chars().count() <= 80 && is_official_sensitive(bare)).then_some("its first line is marked OFFICIAL-SENSITIVE")
+}
+
+/// The council's own label in the properties of an attached document. Other tenants' labels, and labels taken off, are ignored.
+pub fn in_documents(labels: &[Label], settings: &MarkingSettings) -> Option<String> {
+    let site_id = settings.site_id.as_ref()?;
+    let ours = labels.iter().find(|l| l.enabled && l.site_id == *site_id && settings.labels.contains(&l.id))?;
+    Some(format!("{} bears the council's confidential label", clean(&ours.file)))
 }
 
 /// `MSIP_Label_<GUID>_Enabled=true; MSIP_Label_<GUID>_SiteId=<tenant>; …`, several labels of several tenants in one field.
@@ -285,6 +301,25 @@ mod tests {
         ] {
             assert!(!our_label(other.as_bytes(), &settings), "{other}");
         }
+    }
+
+    #[test]
+    fn documents_bear_labels() {
+        let settings = MarkingSettings { labels: vec!["aa-bb".into()], site_id: Some("cc-dd".into()), headers: vec![] };
+        let label = |id: &str, site_id: &str, enabled| Label {
+            file: "pay for jo@x.uk.docx".into(),
+            id: id.into(),
+            site_id: site_id.into(),
+            enabled,
+        };
+        let ours = [label("ff-ff", "cc-dd", true), label("aa-bb", "cc-dd", true)];
+        assert_eq!(in_documents(&ours, &settings).as_deref(), Some("pay for … bears the council's confidential label"));
+        for other in
+            [label("aa-bb", "ee-ee", true), label("ee-ee", "cc-dd", true), label("aa-bb", "cc-dd", false), label("aa-bb", "", true)]
+        {
+            assert_eq!(in_documents(&[other], &settings), None);
+        }
+        assert_eq!(in_documents(&ours, &MarkingSettings { site_id: None, ..settings }), None);
     }
 
     #[test]

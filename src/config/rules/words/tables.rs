@@ -101,7 +101,7 @@ pub const WORDS: &[Word] = &[
         Rule,
         "if-unknown",
         "\"defer\", \"hold\" or \"skip\"",
-        "What happens when the rule needs a fact from outside that could not be had. When not said: defer where the rule stops or changes mail, otherwise skip.",
+        "What happens when the rule needs a fact from outside that could not be had. When not said: defer where the rule stops or changes mail, otherwise skip. Only when said, it is also for attached text that could not be read.",
         "if-unknown = \"skip\"",
     )
     .slip("if-unknown = \"reject\"", "`if-unknown` does not take \"reject\""),
