@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mail_auth::common::crypto::{DkimKey, Ed25519Key, RsaKey, Sha256};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use toml::Spanned;
@@ -171,6 +172,29 @@ impl Files<'_> {
             return None;
         }
         Some(line.to_owned())
+    }
+
+    /// A private key to sign mail with: RSA of at least 2048 bits (RFC 8301 §3.2 advises it; 1024 is the least), or Ed25519 (RFC 8463).
+    pub fn signing_key(&self, path: &Spanned<PathBuf>, d: &mut Diagnostics) -> Option<DkimKey> {
+        let bytes = self.read(path, "the signing key", d)?;
+        self.warn_if_open(path, d);
+        let found = PrivateKeyDer::from_pem_slice(&bytes).ok().and_then(|der| {
+            let edwards = match &der {
+                PrivateKeyDer::Pkcs8(pkcs8) => Ed25519Key::from_pkcs8_maybe_unchecked_der(pkcs8.secret_pkcs8_der()).ok().map(DkimKey::from),
+                _ => None,
+            };
+            edwards.or_else(|| RsaKey::<Sha256>::from_key_der(der).ok().map(DkimKey::from))
+        });
+        if found.is_none() {
+            let shown = path.get_ref().display();
+            d.error(
+                self.source,
+                path.span(),
+                format!("{shown} holds no key that mail can be signed with"),
+                "Make one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out KEY",
+            );
+        }
+        found
     }
 
     /// 32 octets in base64.

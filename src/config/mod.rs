@@ -83,6 +83,7 @@ pub fn load_with(
                 dns: options.dns.is_some(),
                 past: false,
                 tls: options.upstreams.iter().any(checked),
+                signing: !options.dkim.is_empty(),
             };
             let site = rules::Site {
                 council,

@@ -34,6 +34,7 @@ pub struct Options<'a> {
     pub limits: Limits,
     pub scan: Option<Scan>,
     pub dns: Option<Dns>,
+    pub dkim: Vec<Dkim>,
     pub console: Said<SocketAddr>,
     pub metrics: Option<Metrics>,
     pub log: Said<Log>,
@@ -164,6 +165,13 @@ pub struct Dns {
     pub cache: Said<u64>,
 }
 
+pub struct Dkim {
+    pub span: Span,
+    pub domain: Said<String>,
+    pub selector: Said<String>,
+    pub key_file: Said<PathBuf>,
+}
+
 pub struct Metrics {
     pub bind: Said<SocketAddr>,
     pub beyond_loopback: Said<bool>,
@@ -222,6 +230,7 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
         limits: root.table("limits", "limits", d).map(|t| Limits::read(&t, d)).unwrap_or_default(),
         scan: root.table("scan", "scan", d).map(|t| Scan::read(&t, d)),
         dns: root.table("dns", "dns", d).map(|t| Dns::read(&t, d)),
+        dkim: root.tables("dkim", "dkim", d).iter().map(|t| Dkim::read(t, d)).collect(),
         console: root.table("console", "console", d).and_then(|t| required_bind(&t, "\"127.0.0.1:8025\"", d)),
         metrics: root
             .table("metrics", "metrics", d)
@@ -420,6 +429,18 @@ impl Dns {
     }
 }
 
+impl Dkim {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Dkim {
+        let (selector, key_file) = (t.parsed("selector", selector, d), t.path("key-file", d));
+        Dkim {
+            span: t.span(),
+            domain: t.parsed("domain", domain, d),
+            selector: t.require("selector", selector, "selector = \"gate1\"", d),
+            key_file: t.require("key-file", key_file, "key-file = \"secrets/dkim.key\"", d),
+        }
+    }
+}
+
 impl People {
     fn read(t: &Table<'_>, d: &mut Diagnostics) -> People {
         let own = t.table("own-accounts", "people.own-accounts", d);
@@ -581,6 +602,15 @@ fn clamd(text: &str) -> Result<Clamd, Fault> {
         return Err(Fault::new(message, "clamd knows no TLS and no password: let it run on this machine."));
     }
     Ok(Clamd::Tcp(address))
+}
+
+/// RFC 6376 §3.1: labels of a name in the DNS.
+fn selector(text: &str) -> Result<String, Fault> {
+    let label = |l: &str| !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if text.len() <= 120 && text.split('.').all(label) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(Fault::new(format!("\"{text}\" cannot be a selector"), "Use letters, digits and hyphens: the key stands in the DNS at SELECTOR._domainkey.DOMAIN."))
 }
 
 /// A name server's address, with a port where it is not 53.

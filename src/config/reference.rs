@@ -90,6 +90,7 @@ fn heading(table: &str) -> (String, &'static str) {
             "stamp = { … } in a [[listener]] of role connector".into(),
             "The field that proves to the provider's own rule that a message has been here.",
         ),
+        "dkim" => ("[[dkim]]".into(), about),
         "upstream" => ("[upstream.NAME]".into(), about),
         "people.own-accounts" => (
             "[people.own-accounts]".into(),
@@ -129,6 +130,7 @@ pub const KEYS: &[Key] = &[
         "",
         "Look-ups in the DNS, for rules that ask `spf`, `dkim`, `dmarc` or `proven-sender`. Without this table those rules are not judged. Empty, it uses this machine's name servers.",
     ),
+    key("", "dkim", "", "", "A key that the council's mail is signed with, for rules that say then.sign, and for mail whose signature a rule's change would break. One table for each domain."),
     key("", "console", "", "", "The Clerk's web page."),
     key("", "metrics", "", "", "Figures and health for the operator's monitoring."),
     key("", "log", "", "", "What is written to the log. Never an address, a subject or a word of a message."),
@@ -367,6 +369,16 @@ pub const KEYS: &[Key] = &[
         "How long all look-ups about one message may take together; what did not come by then is unknown.",
     ),
     key("dns", "cache", "4096", "4096", "Answers that are kept, for as long as their owners allow and at most a day."),
+    //
+    key("dkim", "domain", "the council's domain, where there is one", "\"wragbyparishcouncil.gov.uk\"", "The domain whose mail it signs."),
+    key("dkim", "selector", "", "\"gate1\"", "The name of the key in the DNS: its public half stands at gate1._domainkey.wragbyparishcouncil.gov.uk."),
+    key(
+        "dkim",
+        "key-file",
+        "",
+        "\"secrets/dkim.key\"",
+        "The private key, PEM (openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048), readable by the gateway alone (chmod 600).",
+    ),
     //
     key("console", "bind", "", "\"127.0.0.1:8025\"", "The address and port of the page."),
     //

@@ -11,7 +11,7 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options};
 use super::settings::{
-    Clamd, Council, Database, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person, Records,
+    Clamd, Council, Database, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person, Records,
     Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
@@ -40,6 +40,7 @@ pub fn settings(
     let outbox = resolver.outbox(&council, d);
     let metrics = resolver.metrics(d);
     let scan = resolver.scan(d);
+    let dkim = resolver.dkim(&council, d);
     let people = resolver.people(&council, d);
     let markings = resolver.markings(d);
     let encryption = resolver.encryption(d);
@@ -61,6 +62,7 @@ pub fn settings(
         outbox,
         scan,
         dns: options.dns.as_ref().map(dns),
+        dkim,
         metrics,
         console: options.console.as_ref().map(|c| *c.get_ref()),
         log: said(&options.log).unwrap_or(Log::Text),
@@ -530,6 +532,35 @@ impl Resolver<'_> {
             tcp => tcp.clone(),
         };
         Some(Scan { clamd, timeout: said(&scan.timeout).unwrap_or(SCAN_TIMEOUT), max_size: said(&scan.max_size) })
+    }
+
+    fn dkim(&self, council: &Council, d: &mut Diagnostics) -> Vec<Dkim> {
+        let mut out: Vec<Dkim> = Vec::new();
+        for dkim in &self.options.dkim {
+            let (place, domain) = match (&dkim.domain, council.domains.as_slice()) {
+                (Some(domain), _) => (domain.span(), domain.get_ref().clone()),
+                (None, [only]) => (dkim.span.clone(), only.clone()),
+                (None, _) => {
+                    if !self.options.broken {
+                        d.error(self.source, dkim.span.clone(), "which of the council's domains does this key sign for?", "Add: domain = \"…\"");
+                    }
+                    continue;
+                }
+            };
+            if !council.domains.is_empty() && !council.domains.contains(&domain) {
+                d.error(self.source, place, format!("{domain} is not a domain of the council"), "Only the council's own mail is signed: see [council] domains.");
+                continue;
+            }
+            if out.iter().any(|other| other.domain == domain) {
+                d.error(self.source, place, format!("there are two keys for {domain}"), "Keep one. The old key stays in the DNS until all mail that it signed has arrived.");
+                continue;
+            }
+            let key = dkim.key_file.as_ref().and_then(|file| self.files.signing_key(file, d));
+            if let (Some(key), Some(selector)) = (key, text(&dkim.selector)) {
+                out.push(Dkim { domain, selector, key: Arc::new(key) });
+            }
+        }
+        out
     }
 
     fn limits(&self, d: &mut Diagnostics) -> Limits {

@@ -24,6 +24,8 @@ pub struct Settings {
     pub scan: Option<Scan>,
     /// Look-ups for SPF, DKIM and DMARC.
     pub dns: Option<Dns>,
+    /// Keys that the council's mail is signed with, one for each domain.
+    pub dkim: Vec<Dkim>,
     pub metrics: Option<SocketAddr>,
     /// The Clerk's web page.
     pub console: Option<SocketAddr>,
@@ -275,6 +277,22 @@ pub enum Clamd {
     Unix(PathBuf),
     /// Loopback only.
     Tcp(SocketAddr),
+}
+
+/// A key that mail of one domain is signed with (RFC 6376).
+#[derive(Clone)]
+pub struct Dkim {
+    /// In normal form.
+    pub domain: String,
+    pub selector: String,
+    pub key: Arc<mail_auth::common::crypto::DkimKey>,
+}
+
+/// Shows no key.
+impl std::fmt::Debug for Dkim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Dkim({}._domainkey.{})", self.selector, self.domain)
+    }
 }
 
 /// Look-ups in the DNS.

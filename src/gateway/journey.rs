@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::received::{Protocol, Received};
 use super::session::Session;
 use super::site::Site;
-use super::{admission, late, stamp};
+use super::{admission, dkim, late, stamp};
 use crate::config::settings::Role;
 use crate::evidence::authentication::{Authenticated, Claims};
 use crate::evidence::clamd::{ScanFault, Scanned};
@@ -301,6 +301,15 @@ impl Session {
             date: &self.worker.date(now),
         };
         plan.prefix(received.field().as_bytes());
+        if judged.verdict.sign && !self.site.settings.dkim.is_empty() {
+            let authors = author_domains(&View::new(judged.message.as_bytes()));
+            let leaves = Splice::apply(&judged.message, &plan).to_vec();
+            if let [author] = authors.as_slice()
+                && let Some(signature) = dkim::field(&self.site.settings.dkim, author, &leaves)
+            {
+                plan.prefix(signature.as_bytes());
+            }
+        }
         if let Some(stamp) = stamp {
             let leaves = Splice::apply(&judged.message, &plan).to_vec();
             plan.prefix(stamp::field(stamp, judged.envelope.reverse_path.as_str(), &leaves, now.timestamp().as_second()).as_bytes());
@@ -549,6 +558,7 @@ fn plain(facts: &Facts<'_>) -> Verdict {
         matches: Vec::new(),
         plan: EditPlan::new(),
         edits: Vec::new(),
+        sign: false,
         route: Default::default(),
         split: false,
         notices: Vec::new(),

@@ -4,6 +4,7 @@
 //! a message; `admission` says who may send through which listener. Nothing here decides about content: that is `policy`.
 
 pub mod admission;
+mod dkim;
 pub mod journey;
 pub mod late;
 pub mod received;

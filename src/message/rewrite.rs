@@ -301,7 +301,9 @@ pub fn remove_dkim(view: &View<'_>, changed_fields: &[String], own_domains: &[St
                         && d[..d.len() - o.len()].ends_with('.')
             })
         });
-        let covers = tag("h").is_some_and(|h| h.split(':').any(|n| changed_fields.iter().any(|c| n.eq_ignore_ascii_case(c))));
+        // Every signature covers the body.
+        let body = changed_fields.iter().any(|c| c == "body");
+        let covers = body || tag("h").is_some_and(|h| h.split(':').any(|n| changed_fields.iter().any(|c| n.eq_ignore_ascii_case(c))));
         if own && covers && plan.edit(field.whole.clone(), Vec::new()).is_ok() {
             removed += 1;
         }

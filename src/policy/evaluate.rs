@@ -90,6 +90,8 @@ struct Judging<'p, 'f, 'a> {
     /// Rules whose edits are to be made.
     editing: Vec<&'p Rule>,
     notices: Vec<Notice>,
+    /// A rule wants the council's signature.
+    sign: bool,
     record: Option<RecordLevel>,
     /// From rules that only observe: they may lower the record, not raise it.
     record_ceiling: Option<RecordLevel>,
@@ -104,6 +106,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             wanted: Vec::new(),
             editing: Vec::new(),
             notices: Vec::new(),
+            sign: false,
             record: None,
             record_ceiling: None,
         }
@@ -149,6 +152,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
 
     fn enforce(&mut self, rule: &'p Rule) {
         self.record = least(self.record, rule.then.record);
+        self.sign |= rule.then.sign;
         if rule.then.edits() || rule.then.routes() {
             self.editing.push(rule);
         }
@@ -196,10 +200,13 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         let mut plan = EditPlan::new();
         let mut edits = Vec::new();
         let mut route = Route::default();
-        if matches!(disposition, Disposition::Deliver | Disposition::Hold { .. }) {
+        if disposition_leaves(&disposition) {
             self.edit(&mut plan, &mut edits);
             route = self.route();
         }
+        // A signature that a change has broken is made anew, whether a rule asks or not; on mx a council author may be anybody.
+        let resigned = edits.iter().any(|e| e.field == "DKIM-Signature");
+        let sign = (self.sign || resigned) && disposition_leaves(&disposition) && self.facts.is_council_sender();
         let split = !plan.is_untouched() && self.editing.iter().any(|r| r.then.hide_recipients == Some(Hiding::Split));
         let judged = !self.policy.rules.is_empty();
         let personal = self.facts.personal().is_some();
@@ -213,6 +220,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             matches: self.matches,
             plan,
             edits,
+            sign,
             route,
             split,
             notices: self.notices,
@@ -388,6 +396,11 @@ fn strictest(mut wanted: Vec<(Disposition, Arc<str>)>) -> (Disposition, Option<A
         Some((disposition, rule)) => (disposition, Some(rule)),
         None => (Disposition::Deliver, None),
     }
+}
+
+/// Whether the message goes on, now or when somebody releases it.
+fn disposition_leaves(disposition: &Disposition) -> bool {
+    matches!(disposition, Disposition::Deliver | Disposition::Hold { .. })
 }
 
 /// Classes of the recipients that were accepted, for the record's counts.

@@ -84,10 +84,12 @@ pub struct Sources {
     pub past: bool,
     /// Some upstream's certificate is checked, so that TLS can be promised to it.
     pub tls: bool,
+    /// There is a key that mail can be signed with.
+    pub signing: bool,
 }
 
 impl Sources {
-    pub const ALL: Sources = Sources { scanner: true, dns: true, past: true, tls: true };
+    pub const ALL: Sources = Sources { scanner: true, dns: true, past: true, tls: true, signing: true };
 
     pub fn has(self, source: Source) -> bool {
         match source {

@@ -111,6 +111,8 @@ pub struct Actions {
     /// Instead of everybody.
     pub redirect_to: Vec<Address>,
     pub require_tls: bool,
+    /// The message is signed with the council's key, after all changes.
+    pub sign: bool,
     pub banner: Option<Banner>,
     pub tag_subject: Option<String>,
     pub add_header: Vec<(String, String)>,
@@ -163,6 +165,7 @@ impl Actions {
         add(!self.redirect.is_empty(), "redirect");
         add(!self.redirect_to.is_empty(), "redirect-to");
         add(self.require_tls, "require-tls");
+        add(self.sign, "sign");
         add(self.banner.is_some(), "banner");
         add(self.tag_subject.is_some(), "tag-subject");
         add(!self.add_header.is_empty(), "add-header");

@@ -151,6 +151,8 @@ pub struct Verdict {
     /// Replacements in the received octets; empty unless the disposition is deliver (or hold, frozen).
     pub plan: EditPlan,
     pub edits: Vec<FieldEdit>,
+    /// What leaves is to bear a signature of the author's domain, where there is a key for it.
+    pub sign: bool,
     /// Empty unless the disposition is deliver (or hold, frozen).
     pub route: Route,
     /// A rule wants a copy for each outsider.

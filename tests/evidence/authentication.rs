@@ -16,7 +16,7 @@ use crate::support::base64;
 use crate::support::dns::Dns;
 
 const NONE: Fact<Authentication> = Fact::Known(Authentication::None);
-const PASS: Fact<Authentication> = Fact::Known(Authentication::Pass);
+pub const PASS: Fact<Authentication> = Fact::Known(Authentication::Pass);
 const FAIL: Fact<Authentication> = Fact::Known(Authentication::Fail);
 
 /// A signing key, and the record that publishes it.
@@ -34,24 +34,33 @@ impl Key {
 
     /// The message with a signature of `domain` in front.
     pub fn sign(&self, domain: &str, message: &str) -> Vec<u8> {
-        self.sign_with(domain, message, &["From", "To", "Subject"])
+        self.sign_as(domain, "s", message)
     }
 
-    fn sign_with(&self, domain: &str, message: &str, fields: &[&str]) -> Vec<u8> {
+    pub fn sign_as(&self, domain: &str, selector: &str, message: &str) -> Vec<u8> {
+        self.sign_with(domain, selector, message, &["From", "To", "Subject"])
+    }
+
+    /// The private key as a file holds it.
+    pub fn pem(&self) -> String {
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", base64(&self.pkcs8))
+    }
+
+    fn sign_with(&self, domain: &str, selector: &str, message: &str, fields: &[&str]) -> Vec<u8> {
         let key = DkimKey::from(Ed25519Key::from_pkcs8_der(&self.pkcs8).expect("it is a key"));
-        let signer = DkimSigner::from_key(key).domain(domain).selector("s").headers(fields.iter().copied());
+        let signer = DkimSigner::from_key(key).domain(domain).selector(selector).headers(fields.iter().copied());
         let signature = signer.sign(message.as_bytes()).expect("it can be signed").to_header();
         [signature.as_bytes(), message.as_bytes()].concat()
     }
 }
 
-struct Asking {
+pub struct Asking {
     runtime: tokio::runtime::Runtime,
     authenticator: Authenticator,
 }
 
 impl Asking {
-    fn at(dns: &Dns, timeout: Duration) -> Asking {
+    pub fn at(dns: &Dns, timeout: Duration) -> Asking {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let settings = settings::Dns { servers: vec![dns.address], timeout, cache: 64 };
         let authenticator = {
@@ -61,7 +70,7 @@ impl Asking {
         Asking { runtime, authenticator }
     }
 
-    fn about(&self, message: &[u8], claims: Claims) -> Authenticated {
+    pub fn about(&self, message: &[u8], claims: Claims) -> Authenticated {
         let message = Arc::new(RawMessage::new(message.to_vec()));
         let found = self.runtime.block_on(self.authenticator.authenticate(message.clone(), claims));
         assert!(Arc::try_unwrap(message).is_ok(), "nobody holds on to the message");
@@ -69,7 +78,7 @@ impl Asking {
     }
 }
 
-fn claims(reverse_path: &str, author: &str) -> Claims {
+pub fn claims(reverse_path: &str, author: &str) -> Claims {
     Claims {
         peer: Some(IpAddr::from([192, 0, 2, 1])),
         hello: "mail.good.test".into(),
@@ -176,7 +185,7 @@ fn dkim_is_the_authors() {
     let revoked = Claims { author_domains: vec!["revoked.test".into()], ..stranger.clone() };
     assert_eq!(dkim(&key.sign("revoked.test", &letter("revoked.test")), &revoked), (FAIL, NONE));
     // What does not cover From proves nothing about it (RFC 6376 §5.4).
-    assert_eq!(dkim(&key.sign_with("good.test", &good, &["To", "Subject"]), &stranger), (FAIL, FAIL));
+    assert_eq!(dkim(&key.sign_with("good.test", "s", &good, &["To", "Subject"]), &stranger), (FAIL, FAIL));
     // A signature over the beginning of the body leaves the rest to anybody.
     let key_of = DkimKey::from(Ed25519Key::from_pkcs8_der(&key.pkcs8).unwrap());
     let part = DkimSigner::from_key(key_of).domain("good.test").selector("s").headers(["From"]).body_length(true);

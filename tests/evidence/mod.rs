@@ -2,6 +2,7 @@
 //! scanner is among the peers.
 
 mod authentication;
+mod signing;
 mod through_the_gateway;
 
-pub use through_the_gateway::health;
+pub use through_the_gateway::{health, send_to};

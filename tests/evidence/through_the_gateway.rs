@@ -47,10 +47,14 @@ fn letter(from: &str, subject: &str) -> String {
 }
 
 fn send(gateway: &Gateway, listener: &str, from: &str, content: &[u8]) -> Reply {
+    send_to(gateway, listener, from, CLERK, content)
+}
+
+pub fn send_to(gateway: &Gateway, listener: &str, from: &str, to: &str, content: &[u8]) -> Reply {
     let mut client = Client::connect(gateway.address(listener)).expect("the gateway answers");
     assert!(client.command("EHLO client.test").expect("an answer").ok());
     assert!(client.command(&format!("MAIL FROM:<{from}>")).expect("an answer").ok());
-    assert!(client.command(&format!("RCPT TO:<{CLERK}>")).expect("an answer").ok());
+    assert!(client.command(&format!("RCPT TO:<{to}>")).expect("an answer").ok());
     assert_eq!(client.command("DATA").expect("an answer").code, 354);
     client.send(&stuffed(content)).expect("it is sent");
     client.reply().expect("an answer")

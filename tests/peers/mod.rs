@@ -16,6 +16,7 @@ mod certificates_refused;
 mod mail;
 mod provider;
 mod scanner;
+mod signature;
 
 use mail::{Auth, Case, Front, Program};
 use provider::{Bearer, Exim, Postfix, TOKEN};
@@ -33,6 +34,7 @@ fn have(what: &str, programs: &[&str]) -> bool {
         "nodemailer" => cache().join("node_modules/nodemailer").is_dir(),
         "exim" => cache().join("exim/usr/sbin/exim4").is_file(),
         "clamd" => cache().join("clamav/usr/sbin/clamd").is_file(),
+        "dkimpy" => Path::new("/usr/lib/python3/dist-packages/dkim").is_dir(),
         "root" => provider::root().is_some(),
         _ => {
             let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";

@@ -123,7 +123,13 @@ impl<'a> Loading<'a, '_> {
             "redirect" => self.redirect(reader, value, actions),
             "banner" => actions.banner = self.banner(reader, value),
             "require-tls" => actions.require_tls = reader.one_of(value, word, &["verified"], self.d).is_some(),
-            "sign" => reader.error(key.span(), format!("`{word}` is not available yet"), "Delete the line for now.", self.d),
+            "sign" => {
+                actions.sign = reader.one_of(value, word, &["dkim"], self.d).is_some();
+                if actions.sign && !self.site.sources.signing {
+                    let help = "Add [[dkim]] to the site file, with selector and key-file, or delete the line.";
+                    reader.warning(key.span(), "nothing is signed: the site has no key to sign with", help, self.d);
+                }
+            }
             _ => {}
         }
     }
