@@ -610,7 +610,10 @@ fn selector(text: &str) -> Result<String, Fault> {
     if text.len() <= 120 && text.split('.').all(label) {
         return Ok(text.to_ascii_lowercase());
     }
-    Err(Fault::new(format!("\"{text}\" cannot be a selector"), "Use letters, digits and hyphens: the key stands in the DNS at SELECTOR._domainkey.DOMAIN."))
+    Err(Fault::new(
+        format!("\"{text}\" cannot be a selector"),
+        "Use letters, digits and hyphens: the key stands in the DNS at SELECTOR._domainkey.DOMAIN.",
+    ))
 }
 
 /// A name server's address, with a port where it is not 53.

@@ -130,7 +130,13 @@ pub const KEYS: &[Key] = &[
         "",
         "Look-ups in the DNS, for rules that ask `spf`, `dkim`, `dmarc` or `proven-sender`. Without this table those rules are not judged. Empty, it uses this machine's name servers.",
     ),
-    key("", "dkim", "", "", "A key that the council's mail is signed with, for rules that say then.sign, and for mail whose signature a rule's change would break. One table for each domain."),
+    key(
+        "",
+        "dkim",
+        "",
+        "",
+        "A key that the council's mail is signed with, for rules that say then.sign, and for mail whose signature a rule's change would break. One table for each domain.",
+    ),
     key("", "console", "", "", "The Clerk's web page."),
     key("", "metrics", "", "", "Figures and health for the operator's monitoring."),
     key("", "log", "", "", "What is written to the log. Never an address, a subject or a word of a message."),
@@ -371,7 +377,13 @@ pub const KEYS: &[Key] = &[
     key("dns", "cache", "4096", "4096", "Answers that are kept, for as long as their owners allow and at most a day."),
     //
     key("dkim", "domain", "the council's domain, where there is one", "\"wragbyparishcouncil.gov.uk\"", "The domain whose mail it signs."),
-    key("dkim", "selector", "", "\"gate1\"", "The name of the key in the DNS: its public half stands at gate1._domainkey.wragbyparishcouncil.gov.uk."),
+    key(
+        "dkim",
+        "selector",
+        "",
+        "\"gate1\"",
+        "The name of the key in the DNS: its public half stands at gate1._domainkey.wragbyparishcouncil.gov.uk.",
+    ),
     key(
         "dkim",
         "key-file",

@@ -11,8 +11,8 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options};
 use super::settings::{
-    Clamd, Council, Database, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person, Records,
-    Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
+    Clamd, Council, Database, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person,
+    Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
 use crate::message::protection::Strength;
@@ -542,17 +542,32 @@ impl Resolver<'_> {
                 (None, [only]) => (dkim.span.clone(), only.clone()),
                 (None, _) => {
                     if !self.options.broken {
-                        d.error(self.source, dkim.span.clone(), "which of the council's domains does this key sign for?", "Add: domain = \"…\"");
+                        d.error(
+                            self.source,
+                            dkim.span.clone(),
+                            "which of the council's domains does this key sign for?",
+                            "Add: domain = \"…\"",
+                        );
                     }
                     continue;
                 }
             };
             if !council.domains.is_empty() && !council.domains.contains(&domain) {
-                d.error(self.source, place, format!("{domain} is not a domain of the council"), "Only the council's own mail is signed: see [council] domains.");
+                d.error(
+                    self.source,
+                    place,
+                    format!("{domain} is not a domain of the council"),
+                    "Only the council's own mail is signed: see [council] domains.",
+                );
                 continue;
             }
             if out.iter().any(|other| other.domain == domain) {
-                d.error(self.source, place, format!("there are two keys for {domain}"), "Keep one. The old key stays in the DNS until all mail that it signed has arrived.");
+                d.error(
+                    self.source,
+                    place,
+                    format!("there are two keys for {domain}"),
+                    "Keep one. The old key stays in the DNS until all mail that it signed has arrived.",
+                );
                 continue;
             }
             let key = dkim.key_file.as_ref().and_then(|file| self.files.signing_key(file, d));

@@ -113,7 +113,7 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         Attachment(test) => attachments::first_fit(facts.view(), test).is_some() != test.absent,
         Ambiguous(wanted) => is_ambiguous(facts) == *wanted,
         Identifiers { kinds, count } => count.holds(facts.identifiers(kinds)),
-        Links(kinds) => super::detect::links::has_any(facts.view(), kinds),
+        Links(kinds) => super::detect::links::has_any(facts.view(), kinds, &facts.policy.council.domains),
         Dates(first, last) => (*first..=*last).contains(&facts.case.now.date()),
         Hours(from, to) => {
             let now = facts.case.now.time();

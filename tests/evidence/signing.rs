@@ -54,7 +54,12 @@ fn what_leaves_is_signed() {
     let residents = "To: a@x.example, b@y.example, c@z.example\r\n";
     for (what, message) in [
         ("plain", format!("{head}Subject: sign\r\n\r\nText\r\n")),
-        ("folded", format!("{head}Subject: sign\r\n  this   one\r\nMIME-Version: 1.0\r\nContent-Type: text/plain;\r\n\tcharset=utf-8\r\n\r\nText \t \r\n\r\n\r\n")),
+        (
+            "folded",
+            format!(
+                "{head}Subject: sign\r\n  this   one\r\nMIME-Version: 1.0\r\nContent-Type: text/plain;\r\n\tcharset=utf-8\r\n\r\nText \t \r\n\r\n\r\n"
+            ),
+        ),
         ("no body", format!("{head}Subject: sign\r\n\r\n")),
         ("blank body", format!("{head}Subject: sign\r\n\r\n\r\n\r\n")),
         ("dots", format!("{head}Subject: sign\r\n\r\n.\r\n..\r\n. x\r\n")),
