@@ -40,8 +40,13 @@ fn dkimpy_takes_the_councils_signature() {
         files.push(scratch.file(&format!("{n}-changed.eml"), changed));
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/dkim_verify.py");
-    let output =
-        Command::new("python3").arg(script).arg("gate1._domainkey.wragby.test").arg(&record).args(&files).output().expect("python3 runs");
+    let output = Command::new("/usr/bin/python3")
+        .arg(script)
+        .arg("gate1._domainkey.wragby.test")
+        .arg(&record)
+        .args(&files)
+        .output()
+        .expect("python3 runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["pass", "fail"].repeat(5), "{}", String::from_utf8_lossy(&output.stderr));
 }
