@@ -6,6 +6,8 @@ pub const MAX_UNPACKED: usize = 64 << 20;
 pub const MAX_MEMBER: usize = 32 << 20;
 /// Text kept of one message's attachments: some two thousand pages.
 pub const MAX_TEXT: usize = 4 << 20;
+/// Strings that the sheets of one workbook share.
+pub const MAX_STRINGS: usize = 500_000;
 /// Files within archives, and parts of documents.
 pub const MAX_ENTRIES: usize = 10_000;
 

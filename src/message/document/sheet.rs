@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::budget::{Budget, MAX_TEXT};
+use super::budget::{Budget, MAX_STRINGS, MAX_TEXT};
 use super::xml::{self, Piece};
 use super::zip::Archive;
 use super::{Reader, Why};
@@ -82,7 +82,7 @@ impl Book {
         xml::each(xml, |piece| match piece {
             Piece::Start { name: "si", empty, .. } => {
                 current.clear();
-                if empty {
+                if empty && self.strings.len() < MAX_STRINGS {
                     self.strings.push(String::new());
                 }
             }
@@ -92,7 +92,9 @@ impl Book {
             Piece::End { name: "t" } => text = false,
             Piece::End { name: "si" } => {
                 kept += current.len();
-                self.strings.push(std::mem::take(&mut current));
+                if self.strings.len() < MAX_STRINGS {
+                    self.strings.push(std::mem::take(&mut current));
+                }
             }
             // More than this will not be shown anyway.
             Piece::Text(piece) if text && phonetic == 0 && kept + current.len() < MAX_TEXT => current.push_str(piece),
@@ -109,7 +111,7 @@ impl Reader {
         let mut column = 0u32;
         let mut value = String::new();
         let result = xml::each(xml, |piece| match piece {
-            Piece::Start { name: "col", element, .. } if columns.len() < 1_000 => {
+            Piece::Start { name: "col", element, .. } if columns.len() < 64 => {
                 let number = |name: &str| xml::attribute(element, name).and_then(|v| v.parse().ok()).unwrap_or(0);
                 if xml::attribute(element, "hidden").is_some_and(|v| matches!(&*v, "1" | "true")) {
                     columns.push((number("min"), number("max")));

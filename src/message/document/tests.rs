@@ -308,6 +308,42 @@ fn what_is_cut_off_is_read_whole_or_said() {
     }
 }
 
+/// What is small in the mail and asks for much work: each is done with in a moment, or said to be too much.
+#[test]
+fn hostile_documents_take_bounded_work() {
+    let fonts: String = (0..20_000).map(|i| format!("/F{i} 4 0 R ")).collect();
+    let names = "/eacute ".repeat(20_000);
+    let content = deflated("/F1 1 Tf /X Do ".repeat(200_000).as_bytes());
+    let stream = |dictionary: &str, bytes: &[u8]| {
+        [format!("<< /Length {} {dictionary} >>\nstream\n", bytes.len()).as_bytes(), bytes, b"\nendstream"].concat()
+    };
+    let page = format!("<< /Type /Page /Contents 5 0 R /Resources << /Font << {fonts} >> /XObject << /X 6 0 R >> >> >>");
+    let mut file = b"%PDF-1.4\n".to_vec();
+    for (number, body) in [
+        (1, b"<< /Type /Catalog /Pages 2 0 R >>".to_vec()),
+        (2, b"<< /Type /Pages /Kids [3 0 R] >>".to_vec()),
+        (3, page.into_bytes()),
+        (4, format!("<< /Type /Font /Subtype /Type1 /Encoding << /Differences [0 {names}] >> >>").into_bytes()),
+        (5, stream("/Filter /FlateDecode", &content)),
+        // A form that draws itself.
+        (6, stream("/Subtype /Form /Resources << /XObject << /X 6 0 R >> >>", b"/X Do /X Do")),
+    ] {
+        file.extend_from_slice(format!("{number} 0 obj\n").as_bytes());
+        file.extend_from_slice(&body);
+        file.extend_from_slice(b"\nendobj\n");
+    }
+    file.extend_from_slice(b"trailer << /Root 1 0 R >>\n%%EOF\n");
+    assert!(read_file("a.pdf", &file).unreadable.iter().any(|u| u.why == Why::Bomb));
+    let open = format!("%PDF-1.4\n{}", (0..50_000).map(|i| format!("{i} 0 obj (")).collect::<String>());
+    assert!(!read_file("a.pdf", open.as_bytes()).unreadable.is_empty());
+    let strings = zipped(&[
+        ("[Content_Types].xml", TYPES),
+        ("xl/workbook.xml", b"<workbook/>"),
+        ("xl/sharedStrings.xml", "<si/>".repeat(2_000_000).as_bytes()),
+    ]);
+    read_file("a.xlsx", &strings);
+}
+
 proptest! {
     /// The second implementation is what was written.
     #[test]

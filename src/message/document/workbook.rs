@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::budget::MAX_TEXT;
+use super::budget::{MAX_STRINGS, MAX_TEXT};
 use super::compound::{u16_at, u32_at};
 use super::{Reader, Why};
 
@@ -95,7 +95,7 @@ impl Reader {
             0x0208 if u16_at(c, 12).is_some_and(|flags| flags & 0x20 != 0) => {
                 book.hidden_rows.extend(u16_at(c, 0));
             }
-            0x007d if u16_at(c, 8).is_some_and(|flags| flags & 1 != 0) && book.hidden_columns.len() < 256 => {
+            0x007d if u16_at(c, 8).is_some_and(|flags| flags & 1 != 0) && book.hidden_columns.len() < 64 => {
                 book.hidden_columns.extend(u16_at(c, 0).zip(u16_at(c, 2)));
             }
             // LABELSST, LABEL, RSTRING, RK, NUMBER, MULRK, FORMULA and its STRING.
@@ -175,7 +175,7 @@ impl Book {
         let mut pieces = Pieces { now: record.content, rest: record.continued.iter() };
         let Some(head) = pieces.take(8) else { return };
         let count = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        for _ in 0..count {
+        for _ in 0..count.min(MAX_STRINGS as u32) {
             let Some(text) = pieces.string() else { return };
             self.kept += text.len();
             // What will not be shown is not kept; the places are.

@@ -41,6 +41,7 @@ const MAX_ENTRIES: usize = 100_000;
 
 impl Font {
     pub fn load(dictionary: &Dictionary, store: &mut Store<'_>, budget: &mut Budget) -> Font {
+        budget.unpacked(4_096);
         let composite = dictionary.says("Subtype", "Type0");
         let mut font = Font {
             codes: if composite { Codes::Double } else { Codes::Single },
@@ -123,6 +124,7 @@ impl Font {
         if let Object::Dictionary(d) = &encoding
             && let Object::Array(differences) = store.value(d, "Differences", budget)
         {
+            budget.unpacked(64 * differences.len());
             let mut code = 0usize;
             for item in differences.iter().take(2_000) {
                 match item {

@@ -27,6 +27,15 @@ impl Object {
         self.number().filter(|n| (0.0..=4e15).contains(n)).map(|n| n as usize)
     }
 
+    /// How many objects it holds, itself too.
+    pub fn weight(&self) -> usize {
+        match self {
+            Object::Array(items) => 1 + items.iter().map(Object::weight).sum::<usize>(),
+            Object::Dictionary(d) => 1 + d.0.iter().map(|(_, v)| v.weight()).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     pub fn is_name(&self, name: &str) -> bool {
         matches!(self, Object::Name(n) if n == name.as_bytes())
     }

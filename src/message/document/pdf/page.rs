@@ -91,6 +91,8 @@ impl Painter {
         let mut saved: Vec<State> = Vec::new();
         let (mut line, mut text) = (Matrix::UNIT, Matrix::UNIT);
         let mut operands: Vec<Object> = Vec::new();
+        // A name means one font throughout; to look it up at every change would cost what a hostile page makes of it.
+        let mut named: HashMap<Vec<u8>, Option<Rc<Font>>> = HashMap::new();
         let mut lexer = Lexer::new(content, 0);
         while let Some(token) = lexer.token() {
             let operator = match token {
@@ -113,7 +115,16 @@ impl Painter {
                 b"Tf" => {
                     state.size = number(0);
                     if let Some(Object::Name(name)) = operands.len().checked_sub(2).map(|i| &operands[i]) {
-                        state.font = self.font(name, resources, store, budget);
+                        state.font = match named.get(name) {
+                            Some(font) => font.clone(),
+                            None => {
+                                let font = self.font(name, resources, store, budget);
+                                if named.len() < MAX_FONTS {
+                                    named.insert(name.clone(), font.clone());
+                                }
+                                font
+                            }
+                        };
                     }
                 }
                 b"Tc" => state.char_space = number(0),

@@ -136,7 +136,11 @@ impl<'a> Store<'a> {
     pub fn resolve(&mut self, object: &Object, budget: &mut Budget) -> Object {
         match object {
             Object::Reference(number) => self.load(*number, budget).map_or(Object::Null, |l| l.object),
-            other => other.clone(),
+            other => {
+                // What is copied once more costs once more.
+                budget.unpacked(2 * other.weight());
+                other.clone()
+            }
         }
     }
 
@@ -162,6 +166,9 @@ impl<'a> Store<'a> {
     }
 
     fn load_once(&mut self, number: u32, budget: &mut Budget) -> Option<Loaded> {
+        if budget.unpacked_left() == 0 {
+            return None;
+        }
         let place = self.places.get(&number).copied();
         if let Some(Place::Free) = place {
             return None;
@@ -368,8 +375,11 @@ impl<'a> Store<'a> {
             }
             let mut lexer = Lexer::new(self.file, offset);
             lexer.blanks();
-            let section =
-                if self.file[lexer.at..].starts_with(b"xref") { self.table(lexer.at + 4) } else { self.xref_stream(lexer.at, budget) };
+            let section = if self.file[lexer.at..].starts_with(b"xref") {
+                self.table(lexer.at + 4, budget)
+            } else {
+                self.xref_stream(lexer.at, budget)
+            };
             let Some(dictionary) = section else { continue };
             // The hybrid part is looked at before what is older.
             todo.extend(dictionary.find("Prev").and_then(Object::number));
@@ -380,9 +390,13 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn table(&mut self, at: usize) -> Option<Dictionary> {
+    fn table(&mut self, at: usize, budget: &mut Budget) -> Option<Dictionary> {
         let mut lexer = Lexer::new(self.file, at);
         loop {
+            if budget.unpacked_left() == 0 {
+                return None;
+            }
+            let start = lexer.at;
             let first = match lexer.token()? {
                 Object::Number(first) => first as u32,
                 Object::Word(word) if word == b"trailer" => break,
@@ -397,6 +411,8 @@ impl<'a> Store<'a> {
                 };
                 self.add(first.wrapping_add(i as u32), place);
             }
+            // Sections may overlap as they like.
+            budget.unpacked((lexer.at - start) / 4);
         }
         match lexer.object()? {
             Object::Dictionary(d) => Some(d),
