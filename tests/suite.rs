@@ -17,5 +17,7 @@ mod kill9;
 mod legitimate;
 mod lifecycle;
 mod peers;
+mod policy_in_words;
 mod rule_cases;
 mod smuggling;
+mod switched_off;

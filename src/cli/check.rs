@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::counted;
 use crate::config::{self, Diagnostics, Settings};
-use crate::policy::Mode;
 use crate::policy::outside::Source;
+use crate::policy::{Mode, Role, logic};
 
 /// Exit 0 if the gateway would start, 1 if not.
 pub fn run(given: Option<&Path>) -> ExitCode {
@@ -33,6 +33,7 @@ pub fn report(path: &Path) -> (String, bool) {
                 summary(settings)
             ));
             out.push_str(&unjudged(settings));
+            out.push_str(&out_of_place(settings));
         }
     }
     (out, settings.is_some())
@@ -57,6 +58,34 @@ fn unjudged(settings: &Settings) -> String {
         }
     }
     out
+}
+
+/// Rules for mail that no listener of this site carries: they do no harm, but whoever wrote one for here should hear of it.
+fn out_of_place(settings: &Settings) -> String {
+    let listeners: Vec<_> = settings.listeners.iter().map(|l| (l.name.clone(), l.role)).collect();
+    let rules = settings.policy.rules().iter().filter(|r| r.mode > Mode::Off);
+    let never: Vec<String> = rules
+        .filter(|r| {
+            let roles = logic::roles(&r.when, &listeners);
+            !listeners.iter().any(|(_, role)| roles.contains(role))
+        })
+        .map(|r| format!("{} ({})", r.id, r.place))
+        .collect();
+    if never.is_empty() {
+        return String::new();
+    }
+    let mut words: Vec<&str> = Vec::new();
+    for (_, role) in &listeners {
+        let word = match role {
+            Role::Submission => "submission",
+            Role::Connector => "connector",
+            Role::Mx => "mx, where mail is always inbound",
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    format!("Never apply here, since there is only {}: {}.\n", words.join(" and "), never.join(", "))
 }
 
 fn summary(settings: &Settings) -> String {

@@ -3,6 +3,7 @@
 //! No network, no store, nothing is written: a fact that would have to come from outside is unknown. Unlike the log, it shows
 //! addresses and rule texts: whoever runs it holds the message in hand.
 
+mod changes;
 mod show;
 
 use std::io::Read as _;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::config::settings::Listener;
-use crate::message::{RawMessage, View};
+use crate::message::{RawMessage, Splice, View};
 use crate::policy::verdict::FactSummary;
 use crate::policy::{self, Case, Envelope, Facts, Login, Recipient, Role, Session, Verdict};
 use crate::smtp::address::Charset;
@@ -76,6 +77,8 @@ enum Outcome {
 struct Judged {
     verdict: Verdict,
     facts: FactSummary,
+    /// Field by field, where it is delivered otherwise than it came.
+    changes: Vec<changes::Change>,
     /// With `--all`: the rules that did not match, and why not.
     unmatched: Vec<(Arc<str>, String)>,
 }
@@ -133,7 +136,11 @@ fn explain(args: &Args, settings: &Settings, listener: &Listener, file: &Path) -
     let unmatched = if args.all { policy::explain_all(&settings.policy, &facts) } else { Vec::new() };
     let summary = policy::explain_facts(&facts);
     drop(facts);
-    Ok(Explained { file, envelope, outcome: Outcome::Judged(Box::new(Judged { verdict, facts: summary, unmatched })) })
+    let changes = match verdict.edits.as_slice() {
+        [] => Vec::new(),
+        edits => changes::changes(message.as_bytes(), &Splice::apply(&message, &verdict.plan).to_vec(), edits),
+    };
+    Ok(Explained { file, envelope, outcome: Outcome::Judged(Box::new(Judged { verdict, facts: summary, changes, unmatched })) })
 }
 
 /// At most a little more than the gateway would take, so that too much can be told from enough.

@@ -155,6 +155,7 @@ struct Loading<'a, 'd> {
     rates: Vec<Rate>,
     conditions: BTreeMap<String, Named<'a>>,
     clauses: BTreeMap<Arc<str>, crate::policy::rule::Clause>,
+    adopted: Vec<crate::policy::adopted::Adopted>,
     rules: Vec<Rule>,
     /// Where each rule's id stands.
     ids: BTreeMap<Arc<str>, (Arc<Source>, std::ops::Range<usize>)>,
@@ -174,7 +175,7 @@ enum Named<'a> {
 impl<'a, 'd> Loading<'a, 'd> {
     fn new(site: &'a Site<'a>, docs: &'a [Doc<'a>], d: &'d mut Diagnostics) -> Self {
         let lists = Lists::read(site, docs, d);
-        let clauses = clauses::known(docs, d);
+        let (clauses, adopted) = clauses::known(docs, d);
         let mut conditions = BTreeMap::new();
         for doc in docs {
             let reader = Reader::new(doc.source, doc.faults);
@@ -200,6 +201,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             rates: Vec::new(),
             conditions,
             clauses,
+            adopted,
             rules: Vec::new(),
             ids: BTreeMap::new(),
             exempts: Vec::new(),
@@ -298,6 +300,7 @@ impl<'a, 'd> Loading<'a, 'd> {
         let then = self.then(reader, table);
         let mut rule = Rule {
             id: name,
+            place: reader.place(span.start).into(),
             title,
             clauses,
             mode,
@@ -485,7 +488,7 @@ impl<'a, 'd> Loading<'a, 'd> {
     }
 
     fn finish(self) -> Option<Policy> {
-        let Loading { site, docs, d, mut lists, patterns, rates, clauses, rules, exempts, .. } = self;
+        let Loading { site, docs, d, mut lists, patterns, rates, clauses, adopted, rules, exempts, .. } = self;
         let patterns = patterns.compile(d)?;
         if d.has_errors() {
             return None;
@@ -514,6 +517,8 @@ impl<'a, 'd> Loading<'a, 'd> {
             },
             encryption: site.encryption.clone(),
             clauses,
+            adopted,
+            files: docs.iter().map(|d| d.source.name.clone()).collect(),
             hash: hash(docs, site),
         })
     }

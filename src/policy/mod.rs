@@ -5,6 +5,7 @@
 //! and the rule says what then. Nothing here does I/O, reads a clock or knows a file format.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod adopted;
 pub mod alignment;
 pub mod case;
 pub mod condition;
@@ -17,6 +18,7 @@ pub mod logic;
 pub mod outside;
 pub mod pattern;
 pub mod people;
+pub mod plain;
 pub mod reply;
 pub mod route;
 pub mod rule;

@@ -69,6 +69,8 @@ pub enum PatternError {
 pub struct Pattern {
     exact: Hir,
     screen: Hir,
+    /// The words as they were written; none for a regular expression, which nobody reads.
+    words: Option<Arc<str>>,
 }
 
 impl Pattern {
@@ -96,7 +98,7 @@ impl Pattern {
         if text.trim().is_empty() {
             return Err(PatternError::MatchesEverything);
         }
-        Pattern::parse(&regex)
+        Ok(Pattern { words: Some(text.trim().into()), ..Pattern::parse(&regex)? })
     }
 
     /// A Rust regular expression, any case.
@@ -115,7 +117,7 @@ impl Pattern {
             }
             other => PatternError::Other(other.to_string()),
         })?;
-        let pattern = Pattern { screen: without_word_boundaries(&exact), exact };
+        let pattern = Pattern { screen: without_word_boundaries(&exact), exact, words: None };
         // Compiled once on its own, so that a pattern that is too large is named, and not the set that it broke.
         compile_exact(&pattern.exact)?;
         Ok(pattern)
@@ -158,7 +160,7 @@ fn without_word_boundaries(hir: &Hir) -> Hir {
 pub struct PatternSet {
     pub kind: Kind,
     screens: Vec<Screen>,
-    len: usize,
+    words: Vec<Option<Arc<str>>>,
 }
 
 #[derive(Debug)]
@@ -192,20 +194,25 @@ impl PatternSet {
     pub fn compile(kind: Kind, patterns: &[Pattern]) -> Result<PatternSet, PatternError> {
         let mut screens = Vec::new();
         compile_screens(patterns, 0, &mut screens)?;
-        Ok(PatternSet { kind, screens, len: patterns.len() })
+        Ok(PatternSet { kind, screens, words: patterns.iter().map(|p| p.words.clone()).collect() })
+    }
+
+    /// The words of a pattern, as they were written.
+    pub fn words(&self, pattern: usize) -> Option<&str> {
+        self.words.get(pattern)?.as_deref()
     }
 
     pub fn len(&self) -> usize {
-        self.len
+        self.words.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.words.is_empty()
     }
 
     /// What is found in any of `texts`.
     pub fn search<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Found {
-        let mut found = Found { bits: vec![0; self.len.div_ceil(64)] };
+        let mut found = Found { bits: vec![0; self.words.len().div_ceil(64)] };
         for text in texts {
             for screen in &self.screens {
                 screen.search(text, &mut found);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::adopted::Adopted;
 use super::condition::{Condition, Rate};
 use super::detect::encryption::EncryptionSettings;
 use super::detect::marking::MarkingSettings;
@@ -28,6 +29,10 @@ pub struct Policy {
     pub(crate) marking: MarkingSettings,
     pub(crate) encryption: EncryptionSettings,
     pub(crate) clauses: BTreeMap<Arc<str>, Clause>,
+    /// The policies that came with the loaded files.
+    pub(crate) adopted: Vec<Adopted>,
+    /// The rule files, as they were named.
+    pub(crate) files: Vec<String>,
     pub(crate) hash: String,
 }
 
@@ -58,6 +63,8 @@ pub struct Clause {
     pub id: Arc<str>,
     pub words: String,
     pub reach: Reach,
+    /// Where it stands among all clauses.
+    pub order: usize,
 }
 
 /// How far a clause is within a gateway's reach.
@@ -74,6 +81,8 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub id: Arc<str>,
+    /// `rules/wragby/10-recipients.toml:14`.
+    pub place: Arc<str>,
     pub title: Arc<str>,
     pub clauses: Vec<Arc<str>>,
     pub mode: Mode,
@@ -266,6 +275,16 @@ impl Policy {
         self.clauses.get(id)
     }
 
+    /// The policies whose texts or clauses stand in the loaded files.
+    pub fn adopted(&self) -> &[Adopted] {
+        &self.adopted
+    }
+
+    /// The rule files, as they were named.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
     /// Changes whenever the rules or what they stand on change. For the record.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -287,6 +306,8 @@ impl Default for Policy {
             marking: MarkingSettings::default(),
             encryption: EncryptionSettings::default(),
             clauses: BTreeMap::new(),
+            adopted: Vec::new(),
+            files: Vec::new(),
             hash: String::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! One explained message as a Clerk reads it, and as a script does.
 
+use super::changes::Change;
 use super::{Explained, Judged, Outcome, REFERENCE};
 use crate::config::Settings;
 use crate::config::settings::Listener;
@@ -22,7 +23,7 @@ pub fn json(explained: &Explained) -> String {
             "facts": crate::policy::verdict::FactSummary::default(),
         }),
         Outcome::Judged(judged) => {
-            let Judged { verdict, facts, unmatched } = &**judged;
+            let Judged { verdict, facts, changes, unmatched } = &**judged;
             let mut value = serde_json::json!({
                 "file": explained.file,
                 "disposition": verdict.disposition.word(),
@@ -30,6 +31,7 @@ pub fn json(explained: &Explained) -> String {
                 "reply": reply(&verdict.disposition, REFERENCE).map(|r| r.to_string()),
                 "rules": verdict.matches.iter().map(rule).collect::<Vec<_>>(),
                 "edits": verdict.edits.iter().map(|e| serde_json::json!({ "field": e.field, "rule": &*e.rule })).collect::<Vec<_>>(),
+                "changes": changes.iter().map(change).collect::<Vec<_>>(),
                 "notices": verdict.notices.iter().map(|n| serde_json::json!({ "to": n.to, "rule": &*n.rule, "text": n.text })).collect::<Vec<_>>(),
                 "recipients": leaving(explained, verdict),
                 "facts": facts,
@@ -44,6 +46,11 @@ pub fn json(explained: &Explained) -> String {
         }
     };
     value.to_string()
+}
+
+/// Beside `edits`: how many addresses a field has before and after.
+fn change(change: &Change) -> serde_json::Value {
+    serde_json::json!({ "field": change.field, "rules": change.rules, "before": change.before, "after": change.after })
 }
 
 fn rule(found: &Match) -> serde_json::Value {
@@ -85,7 +92,7 @@ pub fn text(explained: &Explained, settings: &Settings, listener: &Listener) -> 
                 None => say(2, "The client hears the provider's own answer."),
             }
             rules(&mut say, verdict, settings);
-            changes(&mut say, verdict);
+            changes(&mut say, &judged.changes);
             routes(&mut say, verdict);
             told(&mut say, verdict);
             if !judged.unmatched.is_empty() {
@@ -145,21 +152,13 @@ fn rules(say: &mut impl FnMut(usize, &str), verdict: &Verdict, settings: &Settin
     }
 }
 
-fn changes(say: &mut impl FnMut(usize, &str), verdict: &Verdict) {
-    if verdict.edits.is_empty() {
+fn changes(say: &mut impl FnMut(usize, &str), changes: &[Change]) {
+    if changes.is_empty() {
         return;
     }
     say(2, "What changes");
-    let mut by_rule: Vec<(&str, Vec<&str>)> = Vec::new();
-    for edit in &verdict.edits {
-        match by_rule.iter_mut().find(|(rule, _)| *rule == &*edit.rule) {
-            Some((_, fields)) if fields.contains(&edit.field.as_str()) => {}
-            Some((_, fields)) => fields.push(&edit.field),
-            None => by_rule.push((&edit.rule, vec![&edit.field])),
-        }
-    }
-    for (rule, fields) in by_rule {
-        say(4, &format!("{} ({rule})", fields.join(", ")));
+    for change in changes {
+        say(4, &format!("{}: {} before, {} after ({})", change.field, change.before, change.after, change.rules.join(", ")));
     }
 }
 

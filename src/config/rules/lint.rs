@@ -150,7 +150,7 @@ fn nobody_there(reader: Reader<'_>, table: &DeTable<'_>, rule: &Rule, d: &mut Di
 
 /// A rule that never decides anything, because another refuses the same mail whenever it applies.
 pub fn always_refused_first(rules: &[Rule], place: impl Fn(&Rule) -> Option<(Arc<Source>, Range<usize>)>, d: &mut Diagnostics) {
-    for rule in rules.iter().filter(|r| r.mode == Mode::Enforce && (r.then.stops() || r.then.edits())) {
+    for rule in rules.iter().filter(|r| r.mode == Mode::Enforce && (r.then.stops() || r.then.edits() || r.then.routes())) {
         // What people are told and what is recorded happens beside a refusal, too.
         if !rule.then.notify.is_empty() || rule.then.record.is_some() || logic::contradiction(&rule.when).is_some() {
             continue;

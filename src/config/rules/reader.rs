@@ -34,6 +34,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// `rules/a.toml:14`, for what is told later.
+    pub fn place(&self, at: usize) -> String {
+        let before = &self.source.text.as_bytes()[..at.min(self.source.text.len())];
+        format!("{}:{}", self.source.name, memchr::memchr_iter(b'\n', before).count() + 1)
+    }
+
     fn is_broken(&self, span: &Range<usize>) -> bool {
         self.faults.iter().any(|f| f.start <= span.end && span.start <= f.end)
     }
