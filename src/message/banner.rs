@@ -58,9 +58,17 @@ fn bodies<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v Part> {
     let inside_another = |part: &Part| {
         std::iter::successors(part.parent.and_then(|i| parts.get(i)), |p| p.parent.and_then(|i| parts.get(i))).any(|p| p.nested_message)
     };
-    ["text/plain", "text/html"]
-        .into_iter()
-        .filter_map(move |wanted| parts.iter().find(|p| p.is_leaf() && p.content_type == wanted && !p.is_attachment && !inside_another(p)))
+    ["text/plain", "text/html"].into_iter().filter_map(move |wanted| {
+        parts.iter().find(|p| p.is_leaf() && p.content_type == wanted && !p.is_attachment && has_body(view, p) && !inside_another(p))
+    })
+}
+
+/// Between two delimiter lines without a blank line there is a header and nothing else: a banner there would be a header field.
+fn has_body(view: &View<'_>, part: &Part) -> bool {
+    let header = &view.raw()[part.header.clone()];
+    let Some(rest) = header.strip_suffix(b"\n") else { return false };
+    let rest = rest.strip_suffix(b"\r").unwrap_or(rest);
+    rest.is_empty() || rest.ends_with(b"\n")
 }
 
 /// A change to any body would break a signature (RFC 1847 §2.1, RFC 8551), or has no place in what is encrypted.
@@ -278,6 +286,14 @@ mod tests {
         assert_eq!(outcome, Placed::Yes);
         assert_eq!(read(&out), ["From outside.\n\nplain", "From outside.\n\nhtml"]);
         assert!(out.contains("\r\n\r\nattached\r\n--m--"));
+    }
+
+    #[test]
+    fn a_part_without_a_body_is_passed_over() {
+        let raw = "Content-Type: multipart/mixed; boundary=b\n\n--b\n--b\nContent-Type: text/html\n\n<p>html</p>\n--b--\n";
+        let (outcome, out) = placed(raw, "From outside.");
+        assert_eq!((outcome, read(&out)), (Placed::Yes, vec!["From outside.\n\nhtml".to_string()]));
+        assert!(View::new(out.as_bytes()).ambiguities().is_empty());
     }
 
     #[test]

@@ -251,9 +251,17 @@ impl Surgery<'_, '_> {
 
     fn empty_to(&self) -> Vec<u8> {
         match (self.if_empty, self.author) {
-            (WhatIfToEmpty::Sender, Some(author)) => [b" ", &self.view.raw()[author.range.clone()]].concat(),
+            (WhatIfToEmpty::Sender, Some(author)) => self.author_text(author),
             _ => b" undisclosed-recipients:;".to_vec(),
         }
+    }
+
+    /// The author as From has it; only the address where the name beside it shows somebody else's.
+    fn author_text(&self, author: &Mailbox) -> Vec<u8> {
+        let raw = &self.view.raw()[author.range.clone()];
+        let shown = addresses::in_text(&words::decode(raw));
+        let own = |(local, domain): (String, String)| Mailbox { range: 0..0, display: None, local, domain }.normal() == author.normal();
+        if shown.into_iter().all(own) { [b" ", raw].concat() } else { format!(" <{}@{}>", author.local, author.domain).into_bytes() }
     }
 
     /// A Reply-To that lists several who are to be hidden, or one who was hidden elsewhere, becomes the sender. One outsider there
@@ -267,7 +275,7 @@ impl Surgery<'_, '_> {
         self.hidden.extend(refused);
         match self.author {
             Some(author) => {
-                let body = [b" ", &self.view.raw()[author.range.clone()]].concat();
+                let body = self.author_text(author);
                 self.replace("Reply-To", field.body.clone(), body);
             }
             None => self.replace("Reply-To", field.whole.clone(), Vec::new()),
