@@ -12,6 +12,7 @@ mod demo;
 mod dialogs;
 mod evidence;
 mod features;
+mod fuzz;
 mod given;
 mod kill9;
 mod legitimate;

@@ -1,0 +1,86 @@
+//! Hiding recipients: nobody who was to be hidden can be read from the output by a search that knows no grammar; nothing else changes.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use lychgate::message::rewrite::{WhatIfToEmpty, hide_recipients};
+use lychgate::message::{EditPlan, Mailbox, RawMessage, Splice, View, words};
+use lychgate::smtp::address::normal;
+use regex_automata::meta::Regex;
+
+use super::mail::wire;
+use super::{Given, Target};
+
+pub const TARGET: Target = Target {
+    name: "hide",
+    run,
+    seeds: || {
+        super::messages(&[
+            "From: clerk@wragby.uk\nTo: a@x.uk, Clerk <clerk@wragby.uk>,\n b@y.uk (for c@z.uk)\nCc: \"d@x.uk\" <chair@wragby.uk>\nBcc: all: e@x.uk;\nSubject: x\n\nbody a@x.uk\n",
+            "Delivered-To: a@x.uk\nFrom: clerk@wragby.uk\nReply-To: a@x.uk, b@y.uk\nTo: =?utf-8?Q?a=40x.uk?= <clerk@wragby.uk>\nTo: a@@b@ junk, clerk@wragby.uk\n\n",
+            "From: clerk@wragby.uk\nTo: <@r.uk:a@x.uk>, \"a b\"@x.uk, a@[192.0.2.1]\n\n",
+            "From: Jo <a@x.or<a@x.org.za>\nTo: b@y.uk\n\nThe name beside the author's address is an address too.\n",
+            "To: \"unclosed a@x.uk, clerk@wragby.uk\n\n",
+        ])
+    },
+    given: Given::Messages,
+};
+
+/// Fields that must show nobody; Reply-To may keep one outsider, since that is where the sender wants answers.
+const FIELDS: [&str; 8] = ["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc", "Apparently-To", "Mail-Followup-To"];
+
+static ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}").expect("the expression is fixed"));
+
+fn run(octets: &[u8]) {
+    let raw = wire(octets);
+    let message = RawMessage::new(raw.clone());
+    for if_empty in [WhatIfToEmpty::UndisclosedRecipients, WhatIfToEmpty::Sender] {
+        let view = View::new(&raw);
+        let keep = |m: &Mailbox| m.domain.eq_ignore_ascii_case("wragby.uk");
+        let mut plan = EditPlan::new();
+        let hidden = hide_recipients(&view, &keep, if_empty, &mut plan);
+        let out = Splice::apply(&message, &plan).to_vec();
+        let after = View::new(&out);
+        assert_eq!(after.body(), view.body(), "the body changed");
+        assert!(plan.edits().iter().all(|e| e.range.end <= view.header_end()));
+
+        // Fields that show no recipients leave as they came, in their order.
+        let listed: HashSet<String> = FIELDS.iter().chain(&["Reply-To", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "X-Rcpt-To"]).map(|n| n.to_lowercase()).collect();
+        let others = |view: &View<'_>| -> Vec<Vec<u8>> {
+            view.fields().iter().filter(|f| !listed.contains(&view.name(f).to_lowercase())).map(|f| view.raw()[f.whole.clone()].to_vec()).collect()
+        };
+        assert_eq!(others(&after), others(&view));
+
+        // Whom From shows may stay.
+        let authors: HashSet<String> =
+            view.named("From").flat_map(|f| view.addresses(f)).flat_map(|e| e.mailboxes().iter().map(Mailbox::normal).collect::<Vec<_>>()).collect();
+        let from_shows: String =
+            view.named("From").map(|f| format!("{}\n{}\n", String::from_utf8_lossy(view.raw_body(f)), view.text(f))).collect();
+        for name in FIELDS {
+            for field in after.named(name) {
+                for mailbox in after.addresses(field).iter().flat_map(|e| e.mailboxes().to_vec()) {
+                    assert!(keep(&mailbox) || authors.contains(&mailbox.normal()), "{mailbox:?} is still read in {name}");
+                }
+                let raw_text = String::from_utf8_lossy(after.raw_body(field)).into_owned();
+                for text in [raw_text.as_str(), &words::decode(after.raw_body(field))] {
+                    for found in ADDRESS.find_iter(text) {
+                        let (local, domain) = text[found.range()].rsplit_once('@').expect("it has one");
+                        let kept = domain.eq_ignore_ascii_case("wragby.uk") || authors.contains(&normal(local, domain));
+                        let from = from_shows.contains(&text[found.range()]);
+                        assert!(kept || from, "{:?} is still shown in {name}: {text:?}", &text[found.range()]);
+                    }
+                }
+            }
+        }
+
+        // Once is enough.
+        let again = RawMessage::new(out.clone());
+        let mut plan = EditPlan::new();
+        hide_recipients(&after, &keep, if_empty, &mut plan);
+        assert_eq!(String::from_utf8_lossy(&Splice::apply(&again, &plan).to_vec()), String::from_utf8_lossy(&out), "a second time changes more");
+        if hidden.fields.is_empty() {
+            assert_eq!(out, raw);
+        }
+    }
+}
