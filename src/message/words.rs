@@ -65,6 +65,10 @@ struct Word<'a> {
 /// The encoded word that starts `text` (RFC 2047 §2); blanks inside, which that forbids, are borne.
 fn encoded_word<'a>(text: &'a [u8], open: &mut bool) -> Option<Word<'a>> {
     let charset_end = 2 + text.get(2..)?.iter().take(40).position(|&b| b == b'?')?;
+    // A charset is a token (RFC 2047 §2); no reader takes what holds an address, or a mark between addresses, for one.
+    if text[2..charset_end].iter().any(|b| !b.is_ascii_graphic() || b"()<>@,;:\"".contains(b)) {
+        return None;
+    }
     let encoding = text.get(charset_end + 1)?.to_ascii_lowercase();
     if text.get(charset_end + 2) != Some(&b'?') || !matches!(encoding, b'q' | b'b') {
         return None;
@@ -233,6 +237,7 @@ mod tests {
             ("=?us-ascii?Q?=C2=A3?=", "£"),
             ("=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本"),
             ("=?x?y?z?=", "=?x?y?z?="),
+            ("=?a: b@c?Q?d=40e?=", "=?a: b@c?Q?d=40e?="),
             ("pre=?utf-8?q?fix?=ed", "prefixed"),
             ("=?utf-8?Q?a=0D=0ABcc:_x?=", "a  Bcc: x"),
         ] {

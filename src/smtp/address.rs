@@ -116,13 +116,16 @@ pub fn normal(local: &str, domain: &str) -> String {
     out
 }
 
-/// A domain in lower case and IDNA's ASCII form, without a final dot. A domain that IDNA refuses is only lower-cased.
+/// A domain in lower case and IDNA's ASCII form, without final dots. A domain that IDNA refuses is only lower-cased.
 pub fn normal_domain(domain: &str) -> String {
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let domain = domain.trim_end_matches('.');
     if domain.is_ascii() && !domain.contains("xn--") {
         return domain.to_ascii_lowercase();
     }
-    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
+    let mut normal = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase());
+    // IDNA makes dots of the full stops of other scripts.
+    normal.truncate(normal.trim_end_matches('.').len());
+    normal
 }
 
 fn unquote(local: &str) -> std::borrow::Cow<'_, str> {
