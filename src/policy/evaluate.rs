@@ -197,6 +197,8 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
 
     fn finish(mut self, exempt_record: Option<RecordLevel>) -> Verdict {
         let (disposition, decided_by) = strictest(std::mem::take(&mut self.wanted));
+        // Two tags, banners or added fields stand in the order of their rules' ids: order of files must not decide.
+        self.editing.sort_by(|a, b| a.id.cmp(&b.id));
         let mut plan = EditPlan::new();
         let mut edits = Vec::new();
         let mut route = Route::default();

@@ -52,6 +52,21 @@ macro_rules! tests {
 }
 
 tests! {
-    addresses banner evaluate explain forwarding header hide html identifiers links marking own_account parts patterns prefixes protection rules
+    addresses banner evaluate explain forwarding header hide html identifiers impersonation links marking own_account parts patterns prefixes protection rules
     transfer words
+}
+
+/// Comparing verdicts means little if they are all alike.
+#[test]
+fn judging_comes_to_every_outcome() {
+    let Some(folder) = &*FOLDER else { return };
+    let target = targets::ALL.iter().find(|t| t.name == "evaluate").expect("it is a target");
+    let seeds = (target.seeds)().into_iter().chain(targets::seeds::given(target, folder, 4));
+    let mut outcomes = std::collections::BTreeMap::new();
+    for seed in seeds {
+        *outcomes.entry(targets::evaluate::outcome(&seed)).or_insert(0) += 1;
+    }
+    for outcome in [("deliver", true), ("hold", true), ("defer", false), ("reject", false)] {
+        assert!(outcomes.contains_key(&outcome), "{outcome:?} of {outcomes:?}");
+    }
 }

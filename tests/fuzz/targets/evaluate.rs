@@ -6,7 +6,7 @@ use lychgate::config::Source;
 use lychgate::message::{RawMessage, Splice, View};
 use lychgate::policy::{Mode, Outside, Policy, Role, Verdict, evaluate};
 
-use super::council::{EVERYTHING, compile, with_facts};
+use super::council::{EVERYTHING, compile, harmless, with_facts};
 use super::mail::wire;
 use super::{Given, Target};
 
@@ -17,6 +17,9 @@ pub const TARGET: Target = Target {
         super::messages(&[
             "From: clerk@wragbyparishcouncil.gov.uk\nTo: jo@gmail.com, al@example.com, c@example.org, d@example.net\nSubject: FW: [CONFIDENTIAL] x\nDelivered-To: clerk@wragbyparishcouncil.gov.uk\n\nHello\n",
             "From: clerk@wragbyparishcouncil.gov.uk\nTo: jo@gmail.com, al@example.com, c@example.org\nSubject: [show-recipients: they asked] x\nReply-To: a@gmail.com, b@gmail.com\n\nHello\n",
+            "From: cllr.elm@wragbyparishcouncil.gov.uk\nTo: jo@example.com\nSubject: Camera\nContent-Type: video/mp4; name=hall.mp4\n\nx\n",
+            "From: cllr.elm@wragbyparishcouncil.gov.uk\nTo: jo@example.com\nSubject: The camera\nContent-Type: video/mp4; name=hall.mp4\n\nx\n",
+            "From: cllr.elm@wragbyparishcouncil.gov.uk\nTo: jo@example.com\nSubject: Our old camera\nContent-Type: video/mp4; name=hall.mp4\n\nx\n",
             "From: \"Clerk\" <wragby.clerk@gmail.com>\nTo: clerk@wragbyparishcouncil.gov.uk\nSubject: Gift cards\nSensitivity: Personal\n\nhttp://192.0.2.1/\n",
         ])
     },
@@ -58,13 +61,26 @@ fn said(verdict: &Verdict) -> String {
     format!("{:?} {:?} {matches:#?} {fields:?} {notices:#?} {:?} {} {:?} {:?} {}", verdict.disposition, verdict.decided_by, verdict.record, verdict.personal, verdict.facts, verdict.route, verdict.split)
 }
 
+fn judge(policy: &Policy, octets: &[u8], message: &RawMessage) -> Verdict {
+    let role = [Role::Submission, Role::Connector, Role::Mx][octets.len() % 3];
+    let outside = match octets.len() / 3 % 4 {
+        0 => Outside::unknown("nobody answers"),
+        1 => Outside::unasked().clone(),
+        _ => harmless(policy),
+    };
+    with_facts(policy, message, role, &outside, |facts| evaluate(policy, facts))
+}
+
+/// The disposition, and whether anything is edited.
+pub fn outcome(octets: &[u8]) -> (&'static str, bool) {
+    let verdict = judge(&ORDERS[0], octets, &RawMessage::new(wire(octets)));
+    (verdict.disposition.word(), !verdict.plan.is_untouched())
+}
+
 fn run(octets: &[u8]) {
     let raw = wire(octets);
     let message = RawMessage::new(raw.clone());
-    let role = [Role::Submission, Role::Connector, Role::Mx][octets.len() % 3];
-    let unknown = Outside::unknown("nobody answers");
-    let outside = if octets.len() % 2 == 0 { Outside::unasked() } else { &unknown };
-    let judge = |policy: &Policy| with_facts(policy, &message, role, outside, |facts| evaluate(policy, facts));
+    let judge = |policy: &Policy| judge(policy, octets, &message);
 
     let first = judge(&ORDERS[0]);
     let out = Splice::apply(&message, &first.plan).to_vec();

@@ -13,6 +13,7 @@ pub const TARGET: Target = Target {
             "<p>Hello <b>you</b>&nbsp;&amp; me<br>more</p><blockquote>old</blockquote>",
             "<div style='display:none'>x</div><!-- c --><script>a<b</script>y",
             "<a href=\"a>b\">c</a",
+            "words and a vertical tab\u{b}",
             "\u{1}abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz",
         ])
     },
@@ -43,7 +44,7 @@ fn any(html: &str) {
         }
         // Text without markup is seen as it is, but for blanks.
         if !html.contains(['<', '&']) {
-            assert_eq!(words(&rendered.text), words(html));
+            assert!(rendered.text.split_whitespace().eq(html.split_whitespace()), "{:?}", rendered.text);
             assert!(rendered.hidden.is_empty());
         }
     }

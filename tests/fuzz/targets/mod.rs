@@ -27,7 +27,7 @@ pub enum Given {
 
 macro_rules! targets {
     ($($name:ident)+) => {
-        $(mod $name;)+
+        $(pub mod $name;)+
         pub const ALL: &[Target] = &[$($name::TARGET),+];
     };
 }
@@ -42,6 +42,7 @@ targets! {
     hide
     html
     identifiers
+    impersonation
     links
     marking
     own_account
