@@ -420,7 +420,8 @@ impl List<'_> {
             let Some(local) = self.local_start(tokens, from, at) else { continue };
             let Some(domain) = self.domain_end(tokens, at) else { continue };
             found.push((from, local, at, domain));
-            from = domain;
+            // A comment behind an address is its own, and not the next one's too.
+            from = domain + comments_behind(tokens, domain);
         }
         let Some(&(_, _, _, last)) = found.last() else {
             self.text_item(cover(tokens));
@@ -430,11 +431,7 @@ impl List<'_> {
         let trailing = tokens.len() > last && whole_item;
         let count = found.len();
         for (i, (from, local, at, domain)) in found.into_iter().enumerate() {
-            let to = if i + 1 == count && trailing {
-                tokens.len()
-            } else {
-                domain + tokens[domain..].iter().take_while(|t| t.kind == Kind::Comment).count()
-            };
+            let to = if i + 1 == count && trailing { tokens.len() } else { domain + comments_behind(tokens, domain) };
             let own = &tokens[from..to.max(domain)];
             let display = self
                 .phrase(&tokens[from..local])
@@ -548,6 +545,10 @@ impl List<'_> {
             false => words::eight_bit(&octets).replace(['\r', '\n'], ""),
         }
     }
+}
+
+fn comments_behind(tokens: &[Token], at: usize) -> usize {
+    tokens[at..].iter().take_while(|t| t.kind == Kind::Comment).count()
 }
 
 fn cover(tokens: &[Token]) -> Range<usize> {

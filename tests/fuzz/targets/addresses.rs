@@ -19,6 +19,7 @@ pub const TARGET: Target = Target {
             "a @ x . uk",
             "=?utf-8?Q?a=40x.uk?= --b.uk",
             "<a@x..>, a@x\u{3002}",
+            "b@y.u()a@t.uk",
             "\u{1}abcdefghijklmnopqrstuvwxyz0123456789",
         ])
     },

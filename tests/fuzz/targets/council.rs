@@ -105,6 +105,7 @@ pub fn load(files: &[Arc<Source>], mode: Mode, diagnostics: &mut Diagnostics) ->
         council: &council,
         people: &people,
         markings: &markings,
+        encryption: &Default::default(),
         mode,
         listeners: &listeners,
         source: None,

@@ -21,6 +21,7 @@ pub const TARGET: Target = Target {
             "From: clerk@wragby.uk\nTo: <@r.uk:a@x.uk>, \"a b\"@x.uk, a@[192.0.2.1]\n\n",
             "From: Jo <a@x.or<a@x.org.za>\nTo: b@y.uk\n\nThe name beside the author's address is an address too.\n",
             "From: clerk@wragby.uk\nTo: =?utFrom:om: c$lerk@wukf-8?Q?a=40x.uk?= <clerk@wragby.uk>\n\n",
+            "To: b@y.uk\nFrom: s@x.co.\0\0uk\u{16}(Sebastian)\n\n",
             "To: \"unclosed a@x.uk, clerk@wragby.uk\n\n",
         ])
     },
@@ -56,8 +57,10 @@ fn run(octets: &[u8]) {
         // Whom From shows may stay.
         let authors: HashSet<String> =
             view.named("From").flat_map(|f| view.addresses(f)).flat_map(|e| e.mailboxes().iter().map(Mailbox::normal).collect::<Vec<_>>()).collect();
+        // Readers pass over blanks and control characters within an address.
+        let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>();
         let from_shows: String =
-            view.named("From").map(|f| format!("{}\n{}\n", String::from_utf8_lossy(view.raw_body(f)), view.text(f))).collect();
+            view.named("From").map(|f| squeezed(&String::from_utf8_lossy(view.raw_body(f))) + "\n" + &squeezed(&view.text(f)) + "\n").collect();
         for name in FIELDS {
             for field in after.named(name) {
                 for mailbox in after.addresses(field).iter().flat_map(|e| e.mailboxes().to_vec()) {
