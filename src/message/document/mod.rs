@@ -16,7 +16,7 @@ mod ooxml;
 mod pdf;
 mod rtf;
 mod sheet;
-mod tnef;
+pub(in crate::message) mod tnef;
 mod workbook;
 mod xml;
 mod zip;

@@ -14,15 +14,47 @@ struct Attached<'a> {
     content: &'a [u8],
 }
 
+/// The files that are wrapped in it, by name; as far as it can be read.
+pub fn files(bytes: &[u8]) -> Vec<(String, &[u8])> {
+    const MOST: usize = 500;
+    let mut out: Vec<(String, &[u8])> = Vec::new();
+    let mut rest = bytes.get(6..).unwrap_or_default();
+    while rest.len() >= 9 && out.len() < MOST {
+        let (id, size) = (u16::from_le_bytes([rest[1], rest[2]]), u32::from_le_bytes([rest[5], rest[6], rest[7], rest[8]]) as usize);
+        let content = &rest[9..(9usize.saturating_add(size)).min(rest.len())];
+        rest = rest.get(size.saturating_add(11)..).unwrap_or_default();
+        if id == ATTACH_REND_DATA {
+            out.push((String::new(), &[]));
+        }
+        let Some(last) = out.last_mut() else { continue };
+        match id {
+            ATTACH_TITLE if last.0.is_empty() => last.0 = words::eight_bit(content).trim_end_matches('\0').to_string(),
+            ATTACH_DATA => last.1 = content,
+            ATTACHMENT => {
+                for (tag, kind, value) in Properties::of(content) {
+                    match tag {
+                        0x3707 => last.0 = string(kind, value),
+                        0x3701 if last.1.is_empty() => last.1 = value,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+const ATTACH_DATA: u16 = 0x800f;
+const ATTACH_TITLE: u16 = 0x8010;
+const ATTACH_REND_DATA: u16 = 0x9002;
+const ATTACHMENT: u16 = 0x9005;
+
 impl Reader {
     pub(super) fn tnef(&mut self, file: &File<'_>) -> Result<(), Why> {
         const SUBJECT: u16 = 0x8004;
         const BODY: u16 = 0x800c;
-        const ATTACH_DATA: u16 = 0x800f;
-        const ATTACH_TITLE: u16 = 0x8010;
-        const ATTACH_REND_DATA: u16 = 0x9002;
         const MESSAGE_PROPERTIES: u16 = 0x9003;
-        const ATTACHMENT: u16 = 0x9005;
         let mut rest = file.bytes.get(6..).ok_or(Why::Damaged)?;
         let mut attached = Attached::default();
         while rest.len() >= 9 {

@@ -1,11 +1,12 @@
 //! What the files in an archive are called, also in archives within it. Names are read wherever any program could read them: in the
-//! list of a ZIP and in front of each of its files, whether or not the two agree; of tar and gzip in their headers. A name can be
-//! read of an encrypted file, too.
+//! list of a ZIP and in front of each of its files, whether or not the two agree; of tar and gzip in their headers; of Outlook's
+//! `winmail.dat` in its properties. A name can be read of an encrypted file, too.
 
 use std::io::Read as _;
 
 use super::files::{FileKind, Looking};
 use super::{u16_at, zip};
+use crate::message::document::tnef;
 
 /// Names beyond these are not listed: no honest archive is named for its number of files.
 const MOST: usize = 5_000;
@@ -27,6 +28,7 @@ fn collect(file: &[u8], looking: &mut Looking, out: &mut Vec<String>) {
         FileKind::Zip => of_zip(file, looking, out),
         _ if file.starts_with(b"\x1f\x8b") => of_gzip(file, looking, out),
         _ if file.get(257..262) == Some(b"ustar") => of_tar(file, looking, out),
+        _ if file.starts_with(&tnef::MAGIC) => of_tnef(file, looking, out),
         _ => {}
     }
 }
@@ -72,8 +74,23 @@ fn of_zip(file: &[u8], looking: &mut Looking, out: &mut Vec<String>) {
     looking.depth += 1;
 }
 
-fn is_archive(head: &[u8]) -> bool {
-    FileKind::of(head, "") == FileKind::Zip || head.starts_with(b"\x1f\x8b") || head.get(257..262) == Some(b"ustar")
+fn of_tnef(file: &[u8], looking: &mut Looking, out: &mut Vec<String>) {
+    for (name, content) in tnef::files(file) {
+        add(name.as_bytes(), out);
+        if is_archive(content) && looking.depth > 0 {
+            looking.depth -= 1;
+            collect(content, looking, out);
+            looking.depth += 1;
+        }
+    }
+}
+
+/// By its first octets.
+pub fn is_archive(head: &[u8]) -> bool {
+    head.starts_with(&tnef::MAGIC)
+        || FileKind::of(head, "") == FileKind::Zip
+        || head.starts_with(b"\x1f\x8b")
+        || head.get(257..262) == Some(b"ustar")
 }
 
 /// RFC 1952 §2.3: the name is there if a flag says so; and a tar in it has names of its own.
@@ -176,6 +193,28 @@ mod tests {
         assert_eq!(names(&tarred("a.zip", &inner)), ["a.zip", "read.me", "setup.exe"]);
         assert_eq!(names(b"no archive"), [""; 0]);
         assert!(names(&zipped(&[("[Content_Types].xml", b""), ("word/a.zip", &inner)])).iter().all(|n| n != "setup.exe"));
+    }
+
+    #[test]
+    fn names_in_winmail_dat() {
+        let mut file = vec![0x78, 0x9f, 0x3e, 0x22, 1, 0];
+        let mut attribute = |id: u16, content: &[u8]| {
+            file.push(2);
+            file.extend_from_slice(&id.to_le_bytes());
+            file.extend_from_slice(&[6, 0]);
+            file.extend_from_slice(&(content.len() as u32).to_le_bytes());
+            file.extend_from_slice(content);
+            file.extend_from_slice(&[0, 0]);
+        };
+        attribute(0x9002, &[0; 14]);
+        attribute(0x8010, b"tender.zip\0");
+        attribute(0x800f, &zipped(&[("setup.exe", b"MZ")]));
+        attribute(0x9002, &[0; 14]);
+        attribute(0x8010, b"run.vbs\0");
+        assert_eq!(names(&file), ["setup.exe", "tender.zip", "run.vbs"]);
+        for end in 0..file.len() {
+            names(&file[..end]);
+        }
     }
 
     #[test]

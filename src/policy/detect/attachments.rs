@@ -89,7 +89,7 @@ fn fits(view: &View<'_>, part: &Part, test: &AttachmentTest) -> Option<Fit> {
     }
     // A program is none the less one for being packed, with or without a password.
     let packed: Vec<AttachmentKind> = test.kinds.iter().copied().filter(|k| is_dangerous(*k)).collect();
-    if packed.is_empty() || !is_archive(&content) {
+    if packed.is_empty() || !(is_archive(&content) || members::is_archive(&content)) {
         return None;
     }
     members::names(&content).into_iter().find(|member| packed.iter().any(|k| by_file_name(*k, member))).map(Fit::Inside)
