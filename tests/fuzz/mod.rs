@@ -52,7 +52,7 @@ macro_rules! tests {
 }
 
 tests! {
-    addresses banner evaluate explain forwarding header hide html identifiers impersonation links marking own_account parts patterns prefixes protection rules
+    addresses banner documents evaluate explain forwarding header hide html identifiers impersonation links marking own_account parts passwords patterns prefixes protection rules
     transfer words
 }
 

@@ -7,6 +7,7 @@ pub mod council;
 pub mod input;
 pub mod mail;
 pub mod seeds;
+pub mod zips;
 
 /// One target.
 pub struct Target {
@@ -35,6 +36,7 @@ macro_rules! targets {
 targets! {
     addresses
     banner
+    documents
     evaluate
     explain
     forwarding
@@ -47,6 +49,7 @@ targets! {
     marking
     own_account
     parts
+    passwords
     patterns
     prefixes
     protection

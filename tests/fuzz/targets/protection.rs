@@ -5,6 +5,7 @@ use std::io::Cursor;
 use lychgate::message::protection::{Kind, Strength, judge_file};
 
 use super::input::Input;
+use super::zips::{Locked, Member, archive};
 use super::{Given, Target};
 
 pub const TARGET: Target = Target {
@@ -12,9 +13,9 @@ pub const TARGET: Target = Target {
     run,
     seeds: || {
         let mut seeds = super::texts(&["\u{1}ab", "\u{1}\u{3}\u{1}\u{1}\u{1}\u{1}\u{1}abcdef", "%PDF-1.4\ntrailer << /Encrypt 1 0 R /Root 2 0 R >>\nstartxref\n0\n%%EOF", "-----BEGIN PGP MESSAGE-----\n\nhQ\n-----END PGP MESSAGE-----\n"]);
-        let member = |encrypted, aes| Member { name: "a.txt".into(), encrypted, aes, content: b"0123456789abcdef".to_vec() };
-        seeds.push(archive(&[member(true, true), member(true, false)]));
-        seeds.push(archive(&[member(true, true), member(false, false)]));
+        let member = |locked| Member { name: "a.txt".into(), locked, content: b"0123456789abcdef".to_vec() };
+        seeds.push(archive(&[member(Locked::Strongly), member(Locked::Weakly("hedge"))]));
+        seeds.push(archive(&[member(Locked::Strongly), member(Locked::No)]));
         seeds
     },
     given: Given::Documents,
@@ -49,82 +50,27 @@ fn any(file: &[u8]) {
     }
 }
 
-struct Member {
-    name: String,
-    encrypted: bool,
-    aes: bool,
-    content: Vec<u8>,
-}
-
-/// A ZIP archive by hand (APPNOTE 6.3 §4.3), every member stored.
-fn archive(members: &[Member]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut directory = Vec::new();
-    for member in members {
-        let offset = out.len() as u32;
-        let flags = u16::from(member.encrypted);
-        let method: u16 = if member.encrypted && member.aes { 99 } else { 0 };
-        let extra: &[u8] = if method == 99 { b"\x01\x99\x07\x00\x02\x00AE\x03\x00\x00" } else { b"" };
-        // Encryption puts its own octets in front; what stands behind them cannot be told from chance.
-        let content = if member.encrypted { [&[0xa7; 28][..], &member.content].concat() } else { member.content.clone() };
-        let mut common = Vec::new();
-        common.extend_from_slice(&20u16.to_le_bytes());
-        common.extend_from_slice(&flags.to_le_bytes());
-        common.extend_from_slice(&method.to_le_bytes());
-        common.extend_from_slice(&[0; 4]);
-        common.extend_from_slice(&crc(&content).to_le_bytes());
-        common.extend_from_slice(&(content.len() as u32).to_le_bytes());
-        common.extend_from_slice(&(member.content.len() as u32).to_le_bytes());
-        common.extend_from_slice(&(member.name.len() as u16).to_le_bytes());
-        common.extend_from_slice(&(extra.len() as u16).to_le_bytes());
-        out.extend_from_slice(b"PK\x03\x04");
-        out.extend_from_slice(&common);
-        out.extend_from_slice(member.name.as_bytes());
-        out.extend_from_slice(extra);
-        out.extend_from_slice(&content);
-        directory.extend_from_slice(b"PK\x01\x02\x14\x00");
-        directory.extend_from_slice(&common);
-        directory.extend_from_slice(&[0; 10]);
-        directory.extend_from_slice(&offset.to_le_bytes());
-        directory.extend_from_slice(member.name.as_bytes());
-        directory.extend_from_slice(extra);
-    }
-    let at = out.len() as u32;
-    out.extend_from_slice(&directory);
-    out.extend_from_slice(b"PK\x05\x06\0\0\0\0");
-    out.extend_from_slice(&(members.len() as u16).to_le_bytes());
-    out.extend_from_slice(&(members.len() as u16).to_le_bytes());
-    out.extend_from_slice(&(directory.len() as u32).to_le_bytes());
-    out.extend_from_slice(&at.to_le_bytes());
-    out.extend_from_slice(&[0; 2]);
-    out
-}
-
-fn crc(octets: &[u8]) -> u32 {
-    !octets.iter().fold(!0u32, |crc, b| (0..8).fold(crc ^ u32::from(*b), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 }))
-}
-
 fn built(input: &mut Input<'_>) {
-    let members: Vec<Member> = (0..1 + input.below(6))
+    let members: Vec<Member<'_>> = (0..1 + input.below(6))
         .map(|i| Member {
             name: format!("{}{i}.txt", input.pick(&["", "folder/", "é"])),
-            encrypted: input.below(4) > 0,
-            aes: input.flag(),
+            locked: input.pick(&[Locked::No, Locked::Strongly, Locked::Strongly, Locked::Weakly("hedge"), Locked::Strongly]),
             content: input.words(6).into_bytes(),
         })
         .collect();
+    let all_locked = members.iter().all(|m| m.locked != Locked::No);
     let mut file = archive(&members);
     if input.below(4) == 3 {
         // A self-extractor: a program stands in front.
         file = [b"MZ\x90\x00 a program", &file[..]].concat();
-        assert!(judge_file("x.exe", &file).is_err() || members.iter().all(|m| m.encrypted));
+        assert!(judge_file("x.exe", &file).is_err() || all_locked);
         return;
     }
     let verdict = judge_file("x.zip", &file);
-    if members.iter().all(|m| m.encrypted) {
+    if all_locked {
         let how = verdict.expect("every member is encrypted");
         assert_eq!(how.kind, Kind::Zip);
-        assert_eq!(how.strength, if members.iter().all(|m| m.aes) { Strength::Strong } else { Strength::Weak });
+        assert_eq!(how.strength, if members.iter().all(|m| m.locked == Locked::Strongly) { Strength::Strong } else { Strength::Weak });
     } else {
         assert!(verdict.is_err(), "a member is clear");
     }
