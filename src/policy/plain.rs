@@ -91,8 +91,11 @@ pub fn told(rule: &Rule) -> Vec<&'static str> {
 /// What happens when something could not be found out; empty where nothing needs finding out.
 pub fn if_unknown(rule: &Rule) -> &'static str {
     let asks = |c: &Condition| Outer::WORDS.iter().any(|(_, o)| c.needs(o.source()));
-    if !rule.when.mentions(&asks) && !rule.unless.iter().any(|c| c.mentions(&asks)) {
-        return "";
+    // An exception that says `not unknown` lifts nothing then, and the rule goes on.
+    let settled = |c: &Condition| c.mentions(&|inner| matches!(inner, Condition::Not(one) if matches!(&**one, Condition::UnknownFact(_))));
+    let exceptions = |open: bool| rule.unless.iter().any(|c| c.mentions(&asks) && settled(c) != open);
+    if !rule.when.mentions(&asks) && !exceptions(true) {
+        return if exceptions(false) { "If that cannot be found out at the moment, the rule applies all the same." } else { "" };
     }
     match rule.if_unknown {
         IfUnknown::Defer => "If that cannot be found out at the moment, the message waits and is tried again.",
@@ -175,6 +178,7 @@ fn says(condition: &Condition, policy: &Policy) -> String {
             parts.into_iter().map(|c| group(c, policy)).collect::<Vec<_>>().join(", and ")
         }
         Any(each) => format!("either {}", each.iter().map(|c| group(c, policy)).collect::<Vec<_>>().join(", or ")),
+        Not(one) if matches!(&**one, UnknownFact(_)) => "that can be found out".into(),
         Not(one) => format!("it is not so that {}", group(one, policy)),
         Is(_, one) => says(one, policy),
         Direction(any) => or(any, |d| match d {
