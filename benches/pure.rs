@@ -13,7 +13,9 @@ use lychgate::config::settings::{Council, Markings, People};
 use lychgate::config::{Diagnostics, Source};
 use lychgate::demo::shipped;
 use lychgate::message::{EditPlan, RawMessage, Splice};
-use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate, explain_facts};
+use lychgate::policy::{
+    Case, Envelope, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate, explain_facts,
+};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::client::Asked;
 use lychgate::smtp::data::{self, LineEnds};
@@ -180,6 +182,8 @@ fn loaded(files: &[(&str, &str)]) -> Result<Policy, Diagnostics> {
         markings: &markings,
         encryption: &Default::default(),
         mode: Mode::Enforce,
+        malformed: Malformed::Judge,
+        bank_accounts: &[],
         listeners: &listeners,
         source: None,
         tune: &[],

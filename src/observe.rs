@@ -283,7 +283,7 @@ impl ListenerMetrics {
             Disposition::Deliver => &self.delivered,
             Disposition::Hold { .. } => &self.held,
             Disposition::Defer { .. } => &self.deferred,
-            Disposition::Reject { .. } => &self.rejected,
+            Disposition::Reject { .. } | Disposition::Malformed { .. } => &self.rejected,
         }
         .inc();
     }

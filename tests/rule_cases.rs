@@ -21,7 +21,7 @@ use lychgate::policy::detect::encryption::{EncryptionSettings, Wrapper};
 use lychgate::policy::detect::recipients;
 use lychgate::policy::outside::{Authentication, Fact};
 use lychgate::policy::{
-    Case, Envelope, Facts, Login, Mode, Outside, Policy, Recipient, Role, Session, Sources, Verdict, evaluate, explain_all,
+    Case, Envelope, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources, Verdict, evaluate, explain_all,
 };
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::{Address, ReversePath};
@@ -56,6 +56,10 @@ fn people() -> People {
 
 /// Compiles rules as the site of the cases would.
 pub fn load(files: &[Arc<Source>], mode: Mode) -> (Option<Policy>, Diagnostics) {
+    load_as(files, mode, Malformed::Judge)
+}
+
+pub fn load_as(files: &[Arc<Source>], mode: Mode, malformed: Malformed) -> (Option<Policy>, Diagnostics) {
     let (council, people) = (council(), people());
     let markings = Markings {
         labels: vec!["0f1e2d3c-aaaa-bbbb-cccc-0123456789ab".into()],
@@ -73,6 +77,8 @@ pub fn load(files: &[Arc<Source>], mode: Mode) -> (Option<Policy>, Diagnostics) 
         markings: &markings,
         encryption: &encryption,
         mode,
+        malformed,
+        bank_accounts: &["20456741234567".to_string()],
         listeners: &listeners,
         source: None,
         tune: &[],
@@ -299,7 +305,8 @@ impl Judged<'_> {
                     lychgate::policy::Disposition::Deliver => String::new(),
                     lychgate::policy::Disposition::Hold { text }
                     | lychgate::policy::Disposition::Defer { text }
-                    | lychgate::policy::Disposition::Reject { text } => text.clone(),
+                    | lychgate::policy::Disposition::Reject { text }
+                    | lychgate::policy::Disposition::Malformed { text } => text.clone(),
                 };
                 yes(verdict.disposition.word() == word && text.starts_with(rest), format!("{} {text}", verdict.disposition.word()))
             }
@@ -550,6 +557,8 @@ fn tuning_and_expectations() {
             markings: &markings,
             encryption: &Default::default(),
             mode: Mode::Enforce,
+            malformed: Malformed::Judge,
+            bank_accounts: &[],
             listeners: &[],
             source: Some(&source),
             tune: &tuned,

@@ -10,6 +10,7 @@ mod architecture;
 mod bad_sites;
 mod demo;
 mod dialogs;
+mod evasions;
 mod evidence;
 mod features;
 mod fuzz;

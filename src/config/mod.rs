@@ -23,7 +23,7 @@ pub use diagnostics::{Diagnostic, Diagnostics, Level, Source};
 pub use settings::Settings;
 
 use self::settings::UpstreamTls;
-use crate::policy::{Mode, Sources};
+use crate::policy::{Malformed, Mode, Sources};
 
 /// Larger than any site file: what is larger is the wrong file.
 const LARGEST: u64 = 1 << 20;
@@ -85,12 +85,16 @@ pub fn load_with(
                 tls: options.upstreams.iter().any(checked),
                 signing: !options.dkim.is_empty(),
             };
+            let malformed = options.rules.malformed.as_ref().map_or(Malformed::default(), |m| *m.get_ref());
+            let bank_accounts: Vec<String> = options.council.bank_accounts.iter().map(|a| a.get_ref().clone()).collect();
             let site = rules::Site {
                 council,
                 people,
                 markings,
                 encryption,
                 mode,
+                malformed,
+                bank_accounts: &bank_accounts,
                 listeners: &listeners,
                 source: Some(&source),
                 tune: &options.rules.tune,

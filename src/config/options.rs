@@ -14,7 +14,7 @@ use super::syntax;
 use super::table::Table;
 use super::units::{self, Fault};
 use crate::message::protection::Strength;
-use crate::policy::{Mode, Role};
+use crate::policy::{Malformed, Mode, Role};
 use crate::smtp::address::{Address, Charset};
 
 type Said<T> = Option<Spanned<T>>;
@@ -51,6 +51,7 @@ pub struct Council {
     pub domains: Vec<Spanned<String>>,
     pub clerk: Said<Address>,
     pub chair: Said<Address>,
+    pub bank_accounts: Vec<Spanned<String>>,
     pub hostname: Said<String>,
     pub time_zone: Said<String>,
 }
@@ -60,6 +61,7 @@ pub struct Council {
 pub struct Rules<'a> {
     pub paths: Vec<Spanned<PathBuf>>,
     pub mode: Said<Mode>,
+    pub malformed: Said<Malformed>,
     pub tune: Vec<(Spanned<String>, &'a DeTable<'a>)>,
 }
 
@@ -258,6 +260,7 @@ impl Council {
             domains: t.require("domains", domains, "domains = [\"wragbyparishcouncil.gov.uk\"]", d).unwrap_or_default(),
             clerk: t.parsed("clerk", address, d),
             chair: t.parsed("chair", address, d),
+            bank_accounts: t.list("bank-accounts", bank_account, d).unwrap_or_default(),
             hostname: t.parsed("hostname", host_name, d),
             time_zone: t.text("time-zone", d),
         }
@@ -269,6 +272,7 @@ impl<'a> Rules<'a> {
         Rules {
             paths: t.list("paths", |text| Ok(PathBuf::from(text)), d).unwrap_or_default(),
             mode: t.choice("mode", &[("off", Mode::Off), ("observe", Mode::Observe), ("warn", Mode::Warn), ("enforce", Mode::Enforce)], d),
+            malformed: t.choice("malformed", &[("judge", Malformed::Judge), ("reject", Malformed::Reject)], d),
             tune: t.raw("tune", d),
         }
     }
@@ -521,6 +525,19 @@ fn domain(text: &str) -> Result<String, Fault> {
         return Err(Fault::new(format!("\"{text}\" is shared by many, not the council's own"), example));
     }
     Ok(normal)
+}
+
+/// `20-45-67 41234567`: sort code and account number, with whatever stands between the digits.
+fn bank_account(text: &str) -> Result<String, Fault> {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let plain = text.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '/'));
+    if digits.len() == 14 && plain {
+        return Ok(digits);
+    }
+    Err(Fault::new(
+        format!("\"{text}\" is not a sort code and an account number"),
+        "Write six digits, a blank and eight digits: \"20-45-67 41234567\".",
+    ))
 }
 
 fn host_name(text: &str) -> Result<String, Fault> {

@@ -168,6 +168,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "council",
+        "bank-accounts",
+        "every account number counts as somebody's",
+        "[\"20-45-67 41234567\"]",
+        "The council's own accounts: they stand on every invoice, and `identifiers` does not count them.",
+    ),
+    key(
+        "council",
         "hostname",
         "lychgate. and the first domain",
         "\"gateway.wragbyparishcouncil.gov.uk\"",
@@ -183,6 +190,13 @@ pub const KEYS: &[Key] = &[
         "Rule files, or folders that are read in order of their names.",
     ),
     key("rules", "mode", "enforce", "\"observe\"", "The furthest any rule may go: off, observe, warn or enforce. Start with observe."),
+    key(
+        "rules",
+        "malformed",
+        "judge",
+        "\"reject\"",
+        "Mail that programs may read in several ways: judge every reading and take the strictest verdict, or reject it all.",
+    ),
     key("rules", "tune", "", "", "[rules.tune.ID]: another mode, other clauses or other numbers for a shipped rule, without copying it."),
     //
     key("listener", "name", "", "\"submission\"", "A name for the log, for rules and for `explain --listener`."),

@@ -28,7 +28,7 @@ use super::{Diagnostics, Source, syntax};
 use crate::policy::condition::{Condition, Number, Rate, Span};
 use crate::policy::detect::encryption::EncryptionSettings;
 use crate::policy::detect::marking::MarkingSettings;
-use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Member, Policy, Rule};
+use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Malformed, Member, Policy, Rule};
 use crate::policy::say::{Fill, Template, TemplateFault};
 use crate::policy::unreadable::heeding;
 use crate::policy::{Mode, Role, Sources};
@@ -45,6 +45,9 @@ pub struct Site<'a> {
     pub encryption: &'a EncryptionSettings,
     /// The ceiling for every rule.
     pub mode: Mode,
+    pub malformed: Malformed,
+    /// The council's own: fourteen digits each, sort code and account.
+    pub bank_accounts: &'a [String],
     /// Listeners by name; empty where they are not known.
     pub listeners: &'a [(Arc<str>, Role)],
     /// The site file, for `tune`.
@@ -516,6 +519,8 @@ impl<'a, 'd> Loading<'a, 'd> {
                 headers: site.markings.header.iter().cloned().collect(),
             },
             encryption: site.encryption.clone(),
+            malformed: site.malformed,
+            own_accounts: site.bank_accounts.to_vec(),
             clauses,
             adopted,
             files: docs.iter().map(|d| d.source.name.clone()).collect(),
@@ -535,6 +540,8 @@ fn hash(docs: &[Doc<'_>], site: &Site<'_>) -> String {
         add(&doc.source.text);
     }
     add(site.mode.word());
+    add(if site.malformed == Malformed::Reject { "reject" } else { "judge" });
+    site.bank_accounts.iter().for_each(|a| add(a));
     site.council.domains.iter().for_each(|d| add(d));
     add(&format!("{:?}", site.encryption));
     for (id, table) in site.tune {

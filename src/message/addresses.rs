@@ -124,6 +124,58 @@ pub fn in_text(text: &str) -> Vec<(String, String)> {
     out
 }
 
+/// Whatever looks like an address in `bytes[range]`, encoded words decoded, as a program takes it that knows no grammar. Each covers
+/// the whole range.
+pub fn alike(bytes: &[u8], range: Range<usize>) -> Vec<Mailbox> {
+    let text = words::decode(&bytes[range.clone()]);
+    // A folded address is one to some.
+    let found = in_text(&text);
+    found.into_iter().map(|(local, domain)| Mailbox { range: range.clone(), display: None, local, domain }).collect()
+}
+
+/// Whether a program without the grammar would find other people in `bytes[range]` than [`parse`] does. The grammar's own are
+/// compared only where an `@` stands at a place that could mislead, so that plain lists cost one look at each octet.
+pub fn is_doubtful(bytes: &[u8], range: Range<usize>) -> bool {
+    if !may_mislead(&bytes[range.clone()]) {
+        return false;
+    }
+    let set = |found: Vec<Mailbox>| found.iter().map(Mailbox::normal).collect::<std::collections::BTreeSet<_>>();
+    let ours = set(parse(bytes, range.clone()).iter().flat_map(|e| e.mailboxes().to_vec()).collect());
+    set(alike(bytes, range)) != ours
+}
+
+/// Whether an `@` stands within quotes, a comment or an encoded word, begins a route, or shares its item with another.
+fn may_mislead(text: &[u8]) -> bool {
+    let (mut quoted, mut comment, mut ats) = (false, 0usize, 0usize);
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'\\' => at += 1,
+            b'"' if comment == 0 => quoted = !quoted,
+            b'(' if !quoted => comment += 1,
+            b')' if !quoted => comment = comment.saturating_sub(1),
+            b',' | b';' if !quoted && comment == 0 => ats = 0,
+            b'@' => {
+                ats += 1;
+                if quoted || comment > 0 || ats > 1 || at > 0 && text[at - 1] == b'<' {
+                    return true;
+                }
+            }
+            b'=' if text[at..].starts_with(b"=?") => {
+                let end = text[at..].iter().take(128).position(|b| b.is_ascii_whitespace()).unwrap_or(text.len().min(at + 128) - at);
+                if words::decode(&text[at..at + end]).contains('@') {
+                    return true;
+                }
+                at += end.max(1);
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
 fn is_address_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric()
         || matches!(

@@ -116,6 +116,8 @@ fn edit(view: &View<'_>, part: &Part, text: &str) -> Option<(std::ops::Range<usi
             let words = if html { format!("\r\n{words}\r\n") } else { words };
             Some((at..at, wrapped(&words)))
         }
+        // Only other programs' readings have these.
+        Encoding::Base64Strict | Encoding::Uuencode | Encoding::Yenc => None,
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use super::reading::{Question, Reading};
+
 /// One header field. All ranges are offsets in the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -26,6 +28,8 @@ pub struct Header {
     pub blank_continuation: bool,
     /// A name is followed by blanks before its colon: some readers do not take it for a field.
     pub blank_before_colon: bool,
+    /// Lines that are no fields and were passed over: only in readings that do so.
+    pub skipped: usize,
 }
 
 /// How a header ends.
@@ -47,12 +51,21 @@ pub const MAX_HEADER: usize = 1 << 20;
 
 /// Scans the header that starts at `range.start`; nothing behind `range.end` is looked at.
 pub fn scan(bytes: &[u8], range: Range<usize>) -> Header {
+    scan_as(bytes, range, &Reading::default())
+}
+
+/// The same, as a program of that reading does it.
+pub fn scan_as(bytes: &[u8], range: Range<usize>, reading: &Reading) -> Header {
+    let skip_junk = reading.answer(Question::JunkLine) == 1;
+    let blank_ends = reading.answer(Question::BlankLine) == 1;
+    let tight_colon = reading.answer(Question::SpacedColon) == 1;
     let mut header = Header {
         fields: Vec::with_capacity(24),
         end: range.end,
         closing: Closing::EndOfMessage,
         blank_continuation: false,
         blank_before_colon: false,
+        skipped: 0,
     };
     let mut at = range.start;
     while at < range.end {
@@ -62,7 +75,12 @@ pub fn scan(bytes: &[u8], range: Range<usize>) -> Header {
             header.closing = Closing::BlankLine;
             return header;
         }
-        let Some((name, colon)) = field_name(rest) else {
+        let Some((name, colon)) = field_name(rest).filter(|(name, colon)| !tight_colon || name == colon) else {
+            if (skip_junk || tight_colon && field_name(rest).is_some()) && at - range.start < MAX_HEADER {
+                header.skipped += 1;
+                at = continued_end(bytes, at, range.end, blank_ends).0;
+                continue;
+            }
             header.end = at;
             header.closing = Closing::Invalid(at);
             return header;
@@ -73,18 +91,37 @@ pub fn scan(bytes: &[u8], range: Range<usize>) -> Header {
             header.closing = Closing::TooLong(at);
             return header;
         }
-        let mut end = line_end(bytes, at, range.end);
-        while end < range.end && matches!(bytes[end], b' ' | b'\t') {
-            let next = line_end(bytes, end, range.end);
-            header.blank_continuation |= bytes[end..next].trim_ascii().is_empty();
-            end = next;
-        }
+        let (end, blank) = continued_end(bytes, at, range.end, blank_ends);
+        header.blank_continuation |= blank;
         let body_end = at + rest[..end - at].strip_suffix(b"\n").map_or(end - at, |r| r.strip_suffix(b"\r").unwrap_or(r).len());
         let body_start = at + colon + 1;
         header.fields.push(Field { whole: at..end, name: at..at + name, body: body_start..body_end.max(body_start) });
         at = end;
+        if blank_ends && blank {
+            header.end = line_end(bytes, at, range.end);
+            header.closing = Closing::BlankLine;
+            return header;
+        }
     }
     header
+}
+
+/// Where the line at `at` ends with its continuation lines, and whether one of these has only blanks. If blanks end a header, the
+/// end is before that line.
+fn continued_end(bytes: &[u8], at: usize, limit: usize, blank_ends: bool) -> (usize, bool) {
+    let mut end = line_end(bytes, at, limit);
+    let mut blank = false;
+    while end < limit && matches!(bytes[end], b' ' | b'\t') {
+        let next = line_end(bytes, end, limit);
+        if bytes[end..next].trim_ascii().is_empty() {
+            blank = true;
+            if blank_ends {
+                break;
+            }
+        }
+        end = next;
+    }
+    (end, blank)
 }
 
 /// The offset just after the next line feed.

@@ -8,16 +8,19 @@ use super::document::{self, Extracted};
 use super::header::{self, Field, Header};
 use super::parts::{self, Encoding, Part};
 use super::protection::{self, Protection};
+use super::reading::{Question, Reading};
 use super::text::{self, Lines};
-use super::{Ambiguity, BodyText, ambiguity, body, charset, fold, transfer, words};
+use super::{Ambiguity, BodyText, Mailbox, ambiguity, body, charset, fold, transfer, words};
 
 /// A message looked at. Only the header's fields are found at once; all else is worked out when first asked for, and kept.
 pub struct View<'a> {
     raw: &'a [u8],
+    reading: Reading,
     header: Header,
     subject: OnceCell<String>,
     parts: OnceCell<(Vec<Part>, Vec<Ambiguity>)>,
     body_text: OnceCell<BodyText>,
+    odd: OnceCell<Vec<Ambiguity>>,
     ambiguities: OnceCell<Vec<Ambiguity>>,
     protection: OnceCell<Protection>,
     documents: OnceCell<Extracted>,
@@ -25,16 +28,29 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     pub fn new(raw: &'a [u8]) -> View<'a> {
+        View::read_as(raw, Reading::default())
+    }
+
+    /// As a program of that reading sees it.
+    pub fn read_as(raw: &'a [u8], reading: Reading) -> View<'a> {
+        let mut header = header::scan_as(raw, 0..raw.len(), &reading);
+        reading.choose(raw, &mut header.fields);
         View {
             raw,
-            header: header::scan(raw, 0..raw.len()),
+            reading,
+            header,
             subject: OnceCell::new(),
             parts: OnceCell::new(),
             body_text: OnceCell::new(),
+            odd: OnceCell::new(),
             ambiguities: OnceCell::new(),
             protection: OnceCell::new(),
             documents: OnceCell::new(),
         }
+    }
+
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// The octets as received.
@@ -73,7 +89,19 @@ impl<'a> View<'a> {
 
     /// The field as a list of addresses.
     pub fn addresses(&self, field: &Field) -> Vec<Entry> {
+        if self.reading.answer(Question::Address) == 1 {
+            return addresses::alike(self.raw, field.body.clone()).into_iter().map(Entry::Mailbox).collect();
+        }
         addresses::parse(self.raw, field.body.clone())
+    }
+
+    /// Every mailbox of the field in any reading of its addresses: what one program shows is shown.
+    pub fn every_mailbox(&self, field: &Field) -> Vec<Mailbox> {
+        let mut out: Vec<Mailbox> = self.addresses(field).iter().flat_map(|e| e.mailboxes().to_vec()).collect();
+        if addresses::is_doubtful(self.raw, field.body.clone()) {
+            out.extend(addresses::alike(self.raw, field.body.clone()));
+        }
+        out
     }
 
     /// The Message-ID with its angle brackets; none if it is missing or not text.
@@ -103,12 +131,14 @@ impl<'a> View<'a> {
     }
 
     fn walked(&self) -> &(Vec<Part>, Vec<Ambiguity>) {
-        self.parts.get_or_init(|| parts::walk(self.raw, &self.header))
+        self.parts.get_or_init(|| parts::walk_as(self.raw, &self.header, &self.reading))
     }
 
     /// A part's header fields, with offsets in the message.
     pub fn part_fields(&self, part: &Part) -> Vec<Field> {
-        header::scan(self.raw, part.header.clone()).fields
+        let mut fields = header::scan_as(self.raw, part.header.clone(), &self.reading).fields;
+        self.reading.choose(self.raw, &mut fields);
+        fields
     }
 
     /// A part's content with its transfer encoding undone.
@@ -124,6 +154,12 @@ impl<'a> View<'a> {
             Encoding::Base64 => Cow::Owned(transfer::base64_prefix(content, limit)),
             Encoding::QuotedPrintable => {
                 let mut octets = transfer::quoted_printable(&content[..content.len().min(limit.saturating_mul(3))]);
+                octets.truncate(limit);
+                Cow::Owned(octets)
+            }
+            // Four octets make three, and a line has two that count for nothing.
+            Encoding::Uuencode | Encoding::Yenc | Encoding::Base64Strict => {
+                let mut octets = part.encoding.decode(&content[..content.len().min(limit.saturating_mul(2))]).into_owned();
                 octets.truncate(limit);
                 Cow::Owned(octets)
             }
@@ -165,13 +201,33 @@ impl<'a> View<'a> {
     /// Where readers may disagree on what the message holds.
     pub fn ambiguities(&self) -> &[Ambiguity] {
         self.ambiguities.get_or_init(|| {
-            let mut odd = ambiguity::of_header(self, &self.header);
+            let mut odd = self.odd().to_vec();
             if self.author_is_doubtful() {
                 odd.push(Ambiguity::Author);
+            }
+            odd
+        })
+    }
+
+    /// What can be told without another parser.
+    pub fn odd(&self) -> &[Ambiguity] {
+        self.odd.get_or_init(|| {
+            let mut odd = ambiguity::of_header(self, &self.header);
+            if self
+                .fields()
+                .iter()
+                .any(|f| ADDRESSES.iter().any(|n| self.name(f).eq_ignore_ascii_case(n)) && addresses::is_doubtful(self.raw, f.body.clone()))
+            {
+                odd.push(Ambiguity::Address);
             }
             odd.extend(self.walked().1.iter().cloned());
             odd
         })
+    }
+
+    /// Where programs part ways over it. Empty for mail that is written as it should be.
+    pub fn questions(&self) -> impl Iterator<Item = Question> {
+        self.odd().iter().filter_map(Ambiguity::question)
     }
 
     /// Whether another reader finds other authors than we do. It is shown the header only.
@@ -222,6 +278,9 @@ impl<'a> View<'a> {
         self.protection.get_or_init(|| protection::judge(self))
     }
 }
+
+/// Fields of addresses that are judged.
+const ADDRESSES: [&str; 9] = ["From", "To", "Cc", "Bcc", "Reply-To", "Resent-To", "Resent-Cc", "Resent-Bcc", "Mail-Followup-To"];
 
 #[cfg(test)]
 mod tests {

@@ -95,7 +95,7 @@ enum News {
 impl News {
     fn of(told: &Told) -> News {
         match told.disposition {
-            Disposition::Reject { .. } => News::NotSent,
+            Disposition::Reject { .. } | Disposition::Malformed { .. } => News::NotSent,
             Disposition::Defer { .. } | Disposition::Hold { .. } => News::NotSentYet,
             Disposition::Deliver => {
                 let changes = ["hide-recipients", "tag-subject", "banner", "add-header", "remove-header", "redirect", "redirect-to"];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::case::Role;
 use super::outside::{Authentication, Outer, Source};
 use super::people::Who;
+pub use crate::message::ambiguity::Kind as Ambiguous;
 
 /// One question, or several joined.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub enum Condition {
     Reply(ReplyKind),
     Attachment(AttachmentTest),
     Ambiguous(bool),
+    /// In one of these ways.
+    AmbiguousIn(Vec<Ambiguous>),
     Identifiers {
         kinds: Vec<Identifier>,
         count: Span,
@@ -357,6 +360,11 @@ words! {
     }
     RateOf { Messages = "messages", Recipients = "recipients" }
     RateBy { Login = "login", Sender = "sender", Pair = "pair" }
+    Ambiguous {
+        DuplicateField = "duplicate-field", BrokenHeader = "broken-header", Characters = "characters", Author = "author",
+        Address = "address", Boundary = "boundary", ContentType = "content-type", Encoding = "encoding", FileName = "file-name",
+        EmbeddedFile = "embedded-file", Fragment = "fragment", Unreadable = "unreadable",
+    }
     Link { TextDiffers = "text-differs", LookAlike = "look-alike", Numeric = "numeric", Shortened = "shortened" }
 }
 
@@ -374,7 +382,7 @@ impl Condition {
             Automatic(_) | NotAutomatic => 6,
             Calendar(_) | Pattern(_) => 10,
             Marked(_) => 12,
-            Forwarded(_) | NotForwarded | Ambiguous(_) => 20,
+            Forwarded(_) | NotForwarded | Condition::Ambiguous(_) | AmbiguousIn(_) => 20,
             All(each) | Any(each) => each.iter().map(Condition::cost).max().unwrap_or(0),
             Not(one) | IfReadable(one) => one.cost(),
             Is(_, one) => one.cost(),

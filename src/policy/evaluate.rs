@@ -7,31 +7,32 @@ use super::explain::{because, clean};
 use super::facts::Facts;
 use super::judge;
 use super::people::Class;
+use super::readings;
 use super::route::Route;
 use super::rule::{ExemptFrom, Hiding, IfUnknown, Policy, Rule};
 use super::say::{Fill, Template, list};
 use super::truth::Truth;
 use super::verdict::{Disposition, FieldEdit, Match, Mode, Notice, Person, RecordLevel, Verdict};
 use crate::message::banner::{self, Placed};
+use crate::message::reading::{Other, Others};
 use crate::message::rewrite::{self, WhatIfToEmpty};
-use crate::message::{EditPlan, subject};
+use crate::message::{EditPlan, View, subject};
 
 /// Judges one message. Pure: the same facts give the same verdict, and the order of rules gives no other.
+///
+/// Where mail programs may read it in several ways, every reading is judged and the strictest of all stands: see [`readings`].
 pub fn evaluate(policy: &Policy, facts: &Facts<'_>) -> Verdict {
-    let mut judging = Judging::new(policy, facts);
-    let exempts = Exempts::new(policy, facts);
-    for rule in &policy.rules {
-        if rule.mode == Mode::Off || exempts.reason(rule, facts).is_some() {
-            continue;
-        }
-        match judge::matches(rule, facts) {
-            // A rule that nothing here can judge is not judged; `check` says so.
-            Truth::False | Truth::Absent(_) => {}
-            Truth::True => judging.matched(rule),
-            Truth::Unknown(why) => judging.unknown(rule, &why),
-        }
+    let mut judging = Judging::of(policy, facts);
+    let others = readings::others(facts);
+    for other in &others.readings {
+        let seen = readings::seen_by(facts, other);
+        let mut second = Judging::of(policy, &seen);
+        second.say_who_reads_so(other);
+        judging.join(second);
+        facts.also_wants(seen.wants());
     }
-    judging.finish(exempts.record)
+    judging.malformed(&others);
+    judging.finish(&others)
 }
 
 /// Why `rule` is not judged for this message; none if it is.
@@ -95,6 +96,9 @@ struct Judging<'p, 'f, 'a> {
     record: Option<RecordLevel>,
     /// From rules that only observe: they may lower the record, not raise it.
     record_ceiling: Option<RecordLevel>,
+    /// By exemption.
+    exempt_record: Option<RecordLevel>,
+    personal: bool,
 }
 
 impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
@@ -109,7 +113,83 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             sign: false,
             record: None,
             record_ceiling: None,
+            exempt_record: None,
+            personal: facts.personal().is_some(),
         }
+    }
+
+    /// Every rule held against one reading.
+    fn of(policy: &'p Policy, facts: &'f Facts<'a>) -> Self {
+        let mut judging = Judging::new(policy, facts);
+        let exempts = Exempts::new(policy, facts);
+        for rule in &policy.rules {
+            if rule.mode == Mode::Off || exempts.reason(rule, facts).is_some() {
+                continue;
+            }
+            match judge::matches(rule, facts) {
+                // A rule that nothing here can judge is not judged; `check` says so.
+                Truth::False | Truth::Absent(_) => {}
+                Truth::True => judging.matched(rule),
+                Truth::Unknown(why) => judging.unknown(rule, &why),
+            }
+        }
+        judging.exempt_record = exempts.record;
+        judging
+    }
+
+    fn say_who_reads_so(&mut self, other: &Other) {
+        for found in &mut self.matches {
+            found.because.push(format!("as a reader that {} sees it", other.reading));
+        }
+    }
+
+    /// Takes in what another reading came to: whatever is stricter, and each rule once.
+    fn join(&mut self, other: Judging<'p, '_, '_>) {
+        for found in other.matches {
+            match self.matches.iter_mut().find(|m| m.rule == found.rule) {
+                // An override that another reader does not see is none.
+                Some(mine) if mine.overridden.is_some() && found.overridden.is_none() => *mine = found,
+                Some(_) => {}
+                None => self.matches.push(found),
+            }
+        }
+        self.wanted.extend(other.wanted);
+        for rule in other.editing {
+            if !self.editing.iter().any(|r| r.id == rule.id) {
+                self.editing.push(rule);
+            }
+        }
+        for notice in other.notices {
+            if !self.notices.iter().any(|n| n.rule == notice.rule && n.to == notice.to) {
+                self.notices.push(notice);
+            }
+        }
+        self.record = least(self.record, other.record);
+        self.record_ceiling = least(self.record_ceiling, other.record_ceiling);
+        self.exempt_record = least(self.exempt_record, other.exempt_record);
+        self.personal |= other.personal;
+    }
+
+    /// What nobody can judge, or shall be refused unjudged. Only where a rule may refuse mail at all: the site's mode is a ceiling.
+    fn malformed(&mut self, others: &Others) {
+        if !self.policy.rules.iter().any(|r| r.mode == Mode::Enforce) {
+            return;
+        }
+        let Some((text, because)) = readings::why_malformed(self.policy, self.facts.view(), others) else { return };
+        let rule: Arc<str> = readings::MALFORMED.into();
+        self.wanted.push((Disposition::Malformed { text: text.clone() }, rule.clone()));
+        if let Some(to) = self.facts.sender_to_tell() {
+            self.notices.push(Notice { person: Person::Sender, to, rule: rule.clone(), text, every: None });
+        }
+        self.matches.push(Match {
+            rule,
+            title: "Mail must say one thing to every reader".into(),
+            mode: Mode::Enforce,
+            clauses: Vec::new(),
+            because,
+            actions: vec!["reject"],
+            overridden: None,
+        });
     }
 
     /// The reason, where the sender is the council's and wrote the rule's override into the subject.
@@ -195,25 +275,37 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         });
     }
 
-    fn finish(mut self, exempt_record: Option<RecordLevel>) -> Verdict {
-        let (disposition, decided_by) = strictest(std::mem::take(&mut self.wanted));
+    fn finish(mut self, others: &Others) -> Verdict {
+        let (mut disposition, mut decided_by) = strictest(std::mem::take(&mut self.wanted));
         // Two tags, banners or added fields stand in the order of their rules' ids: order of files must not decide.
         self.editing.sort_by(|a, b| a.id.cmp(&b.id));
         let mut plan = EditPlan::new();
         let mut edits = Vec::new();
         let mut route = Route::default();
         if disposition_leaves(&disposition) {
-            self.edit(&mut plan, &mut edits);
-            route = self.route();
+            self.edit(&mut plan, &mut edits, others);
+            if let Some(rule) = self.editing.iter().copied().find(|r| r.then.hide_recipients.is_some())
+                && !others.readings.is_empty()
+                && readings::still_shows(self.facts, &plan)
+            {
+                // Hidden from one program and shown by another is not hidden.
+                let text = "Not sent: its recipients cannot be hidden from every mail program. Write it anew, then resend.".to_string();
+                self.tell(rule, Person::Sender, text.clone());
+                (disposition, decided_by) = (Disposition::Malformed { text }, Some(rule.id.clone()));
+                plan = EditPlan::new();
+                edits.clear();
+            } else {
+                route = self.route();
+            }
         }
         // A signature that a change has broken is made anew, whether a rule asks or not; on mx a council author may be anybody.
         let resigned = edits.iter().any(|e| e.field == "DKIM-Signature");
         let sign = (self.sign || resigned) && disposition_leaves(&disposition) && self.facts.is_council_sender();
         let split = !plan.is_untouched() && self.editing.iter().any(|r| r.then.hide_recipients == Some(Hiding::Split));
         let judged = !self.policy.rules.is_empty();
-        let personal = self.facts.personal().is_some();
+        let personal = self.personal;
         let mut record = self.record.unwrap_or(RecordLevel::Metadata);
-        for ceiling in [self.record_ceiling, exempt_record, personal.then_some(RecordLevel::Count)].into_iter().flatten() {
+        for ceiling in [self.record_ceiling, self.exempt_record, personal.then_some(RecordLevel::Count)].into_iter().flatten() {
             record = record.min(ceiling);
         }
         Verdict {
@@ -234,7 +326,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
     }
 
     /// All edits of all rules. Addresses are hidden once, however many rules ask.
-    fn edit(&self, plan: &mut EditPlan, edits: &mut Vec<FieldEdit>) {
+    fn edit(&self, plan: &mut EditPlan, edits: &mut Vec<FieldEdit>, others: &Others) {
         let view = self.facts.view();
         let mut changed: Vec<String> = Vec::new();
         let mut note = |field: &str, rule: &Arc<str>, edits: &mut Vec<FieldEdit>| {
@@ -252,6 +344,13 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
             let hidden = rewrite::hide_recipients(view, &keep, WhatIfToEmpty::default(), plan);
             for field in &hidden.fields {
                 note(field, &rule.id, edits);
+            }
+            // Another reader may find recipient fields where we see none.
+            for other in others.readings.iter().filter(|o| o.octets.is_none()) {
+                let seen = View::read_as(view.raw(), other.reading.clone());
+                for field in &rewrite::hide_recipients(&seen, &keep, WhatIfToEmpty::default(), plan).fields {
+                    note(field, &rule.id, edits);
+                }
             }
         }
         for (name, rule) in self.overrides() {

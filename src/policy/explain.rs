@@ -17,9 +17,18 @@ use crate::message::ProtectionLevel;
 /// Every rule that did not match, and why not.
 pub fn explain_all(policy: &Policy, facts: &Facts<'_>) -> Vec<(Arc<str>, String)> {
     let mut out = Vec::new();
+    let others = super::readings::others(facts);
+    let readers: Vec<Facts<'_>> = others.readings.iter().map(|other| super::readings::seen_by(facts, other)).collect();
+    let matches_elsewhere = |rule: &Rule| {
+        readers.iter().any(|f| super::evaluate::exempt_reason(policy, rule, f).is_none() && judge::matches(rule, f) == Truth::True)
+    };
     for rule in policy.rules() {
         if rule.mode == Mode::Off {
             out.push((rule.id.clone(), "it is off".to_string()));
+            continue;
+        }
+        // Matched as another reader sees it: told among the matches.
+        if matches_elsewhere(rule) {
             continue;
         }
         if let Some(why) = super::evaluate::exempt_reason(policy, rule, facts) {
@@ -187,17 +196,23 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
             Some(name) => format!("{} is attached", clean(&name)),
             None => "no attachment is of that kind".into(),
         },
-        Ambiguous(_) => {
+        Ambiguous(_) | AmbiguousIn(_) => {
             let n = facts.sender().authors.len();
-            let mut found: Vec<String> = facts.view().ambiguities().iter().take(3).map(|a| clean(&a.to_string())).collect();
-            if n != 1 {
+            let asked = |a: &&crate::message::Ambiguity| match condition {
+                AmbiguousIn(any) => any.contains(&a.kind()),
+                _ => true,
+            };
+            let mut found: Vec<String> = facts.view().ambiguities().iter().filter(asked).take(3).map(|a| clean(&a.to_string())).collect();
+            if n == 0 || n > 1 && matches!(condition, Ambiguous(_)) {
                 found.insert(0, if n == 0 { "it names no sender".into() } else { format!("it names {n} senders") });
             }
             if found.is_empty() { "every reader sees the same".into() } else { found.join(", ") }
         }
         Identifiers { kinds, .. } => {
             let n = facts.identifiers(kinds);
-            format!("{n} identifier{} ({})", if n == 1 { "" } else { "s" }, kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(", "))
+            let found: Vec<String> = facts.identifiers_by_kind(kinds).iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
+            let found = if found.is_empty() { kinds.iter().map(|k| k.name().to_string()).collect() } else { found };
+            format!("{n} identifier{} ({})", if n == 1 { "" } else { "s" }, found.join(", "))
         }
         Links(_) => if judge::holds(condition, facts).is_true() { "a link is not what it seems" } else { "no link is of that kind" }.into(),
         SendsAsOther(_) => match judge::holds(&Condition::SendsAsOther(true), facts) {

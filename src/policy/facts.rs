@@ -18,7 +18,7 @@ use super::people::{Class, domain_of};
 use super::rule::Policy;
 use super::truth::Truth;
 use super::verdict::FactSummary;
-use crate::message::{ProtectionLevel, View};
+use crate::message::{ProtectionLevel, Question, View};
 
 /// The facts of one case under one policy.
 pub struct Facts<'a> {
@@ -42,6 +42,7 @@ pub struct Facts<'a> {
     own_recipient: OnceCell<bool>,
     claims: OnceCell<Vec<Claim<'a>>>,
     passwords: OnceCell<Passwords>,
+    identifiers: OnceCell<Vec<Vec<identifiers::Hit>>>,
     found: Vec<OnceCell<Found>>,
     wanted: Cell<Wants>,
 }
@@ -69,10 +70,15 @@ pub struct Party {
 
 impl<'a> Facts<'a> {
     pub fn new(case: &'a Case<'a>, policy: &'a Policy) -> Facts<'a> {
+        Facts::seen(case, policy, View::new(case.message.as_bytes()))
+    }
+
+    /// The same case as the reader of `view` sees it.
+    pub(super) fn seen(case: &'a Case<'a>, policy: &'a Policy, view: View<'a>) -> Facts<'a> {
         Facts {
             case,
             policy,
-            view: View::new(case.message.as_bytes()),
+            view,
             sender: OnceCell::new(),
             recipients: OnceCell::new(),
             direction: OnceCell::new(),
@@ -90,6 +96,7 @@ impl<'a> Facts<'a> {
             own_recipient: OnceCell::new(),
             claims: OnceCell::new(),
             passwords: OnceCell::new(),
+            identifiers: OnceCell::new(),
             found: policy.patterns.iter().map(|_| OnceCell::new()).collect(),
             wanted: Cell::new(Wants::default()),
         }
@@ -106,6 +113,11 @@ impl<'a> Facts<'a> {
     }
 
     /// A fact from outside, or what it makes of a condition that needs it.
+    /// What another reading of the same message hangs on.
+    pub(super) fn also_wants(&self, wants: Wants) {
+        self.wanted.set(self.wanted.get().and(wants));
+    }
+
     pub(super) fn outer<T: Copy>(&self, outer: Outer, fact: &Fact<T>) -> Result<T, Truth> {
         outside::known(Some(fact), outer, self.policy.sources, &self.wanted)
     }
@@ -142,7 +154,12 @@ impl<'a> Facts<'a> {
     pub fn sender(&self) -> &Sender {
         self.sender.get_or_init(|| {
             let envelope = self.case.envelope.reverse_path.address().map(|a| a.normal());
-            let authors = recipients::named(&self.view, &["From"]);
+            let mut authors = recipients::named(&self.view, &["From"]);
+            match self.view.reading().answer(Question::Author) {
+                1 => authors.truncate(1),
+                2 => drop(authors.drain(..authors.len().saturating_sub(1))),
+                _ => {}
+            }
             let who = envelope.clone().or_else(|| match authors.as_slice() {
                 [(only, _)] => Some(only.clone()),
                 _ => None,
@@ -217,7 +234,7 @@ impl<'a> Facts<'a> {
 
     /// Why the message counts as confidential; the body is looked at only if the header says nothing.
     pub fn confidential(&self) -> Option<&str> {
-        let in_body = || *self.body_mark.get_or_init(|| marking::in_body(&self.view.body_text().all));
+        let in_body = || *self.body_mark.get_or_init(|| marking::in_body(&self.view.body_text().new));
         self.header_marks().confidential.or_else(in_body).or_else(|| self.document_mark())
     }
 
@@ -341,12 +358,17 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// How many distinct identifiers of these kinds stand in subject, body and attached text.
     pub fn identifiers(&self, kinds: &[super::condition::Identifier]) -> u64 {
-        let text = self.view.body_text();
-        let n = identifiers::count(self.view.subject(), kinds)
-            + identifiers::count(&text.all, kinds)
-            + identifiers::count(self.attachment_text(), kinds);
-        n as u64
+        self.identifiers_by_kind(kinds).iter().map(|(_, n)| *n as u64).sum()
+    }
+
+    /// The same for each kind that is there. Counts only: the values stay in the message.
+    pub fn identifiers_by_kind(&self, kinds: &[super::condition::Identifier]) -> Vec<(super::condition::Identifier, usize)> {
+        let texts = self.identifiers.get_or_init(|| {
+            [self.view.subject(), self.view.body_text().all.as_str(), self.attachment_text()].map(identifiers::find).into()
+        });
+        identifiers::distinct(texts, kinds, &self.policy.own_accounts)
     }
 
     /// Passwords that the message gives away.

@@ -112,6 +112,10 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         },
         Attachment(test) => attachments::first_fit(facts.view(), test).is_some() != test.absent,
         Ambiguous(wanted) => is_ambiguous(facts) == *wanted,
+        AmbiguousIn(any) => {
+            let authorless = facts.sender().authors.is_empty() && any.contains(&super::condition::Ambiguous::Author);
+            authorless || facts.view().ambiguities().iter().any(|a| any.contains(&a.kind()))
+        }
         Identifiers { kinds, count } => count.holds(facts.identifiers(kinds)),
         Links(kinds) => super::detect::links::has_any(facts.view(), kinds, &facts.policy.council.domains),
         Dates(first, last) => (*first..=*last).contains(&facts.case.now.date()),

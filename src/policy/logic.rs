@@ -58,6 +58,8 @@ fn simple(a: &Condition, b: &Condition) -> bool {
         (Recipient(a) | EveryRecipient(a), Recipient(b))
         | (EveryRecipient(a), EveryRecipient(b))
         | (EveryOutsider(a), EveryOutsider(b) | Recipient(b)) => within(a, b),
+        (AmbiguousIn(a), AmbiguousIn(b)) => subset(a, b),
+        (AmbiguousIn(_), Ambiguous(true)) => true,
         (Marked(a), Marked(b)) => subset(a, b),
         (Protected(a), Protected(b)) => subset(a, b),
         (Forwarded(a), Forwarded(b)) => subset(a, b),

@@ -205,6 +205,10 @@ impl Wants {
         Outer::WORDS.iter().any(|(_, o)| o.source() == source && self.has(*o))
     }
 
+    pub fn and(self, other: Wants) -> Wants {
+        Wants(self.0 | other.0)
+    }
+
     pub fn with(self, outer: Outer) -> Wants {
         Wants(self.0 | (1 << outer as u16))
     }

@@ -17,6 +17,8 @@ pub fn reply(disposition: &Disposition, reference: &str) -> Option<Reply> {
         Disposition::Hold { text } => (451, "4.7.1", text, "Waiting for a decision at the council: it will be tried again."),
         Disposition::Defer { text } => (451, "4.7.1", text, "Not sent yet: it will be tried again."),
         Disposition::Reject { text } => (550, "5.7.1", text, "Not sent: the council's policy does not allow it."),
+        // RFC 3463 §3.7: X.6.0, other or undefined media error.
+        Disposition::Malformed { text } => (550, "5.6.0", text, "Not sent: mail programs cannot agree on what this message holds."),
     };
     let words = plain(text);
     let words = if words.is_empty() { default } else { &words };
@@ -71,6 +73,7 @@ mod tests {
                 Disposition::Hold { text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into() },
                 "451 4.7.1 Ysgrifennwch at y clerc: dwr, GBP 5, ? Ref LG-7F3K\r\n",
             ),
+            (Disposition::Malformed { text: "Not sent: x.".into() }, "550 5.6.0 Not sent: x. Ref LG-7F3K\r\n"),
             (Disposition::Reject { text: " \n".into() }, "550 5.7.1 Not sent: the council's policy does not allow it. Ref LG-7F3K\r\n"),
         ];
         for (disposition, wire) in cases {

@@ -28,6 +28,9 @@ pub struct Policy {
     pub(crate) consumer: Arc<AddressSet>,
     pub(crate) marking: MarkingSettings,
     pub(crate) encryption: EncryptionSettings,
+    pub(crate) malformed: Malformed,
+    /// The council's own bank accounts, fourteen digits each: they stand on every invoice and are nobody's secret.
+    pub(crate) own_accounts: Vec<String>,
     pub(crate) clauses: BTreeMap<Arc<str>, Clause>,
     /// The policies that came with the loaded files.
     pub(crate) adopted: Vec<Adopted>,
@@ -104,6 +107,16 @@ pub enum IfUnknown {
     Defer,
     Hold,
     Skip,
+}
+
+/// What becomes of mail that programs may read in several ways: `[rules] malformed` in the site file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Malformed {
+    /// Every reading is judged, and the strictest verdict stands. What cannot be judged is refused.
+    #[default]
+    Judge,
+    /// It is refused unseen.
+    Reject,
 }
 
 /// What a rule does.
@@ -223,6 +236,14 @@ impl Policy {
     /// Where `address` (in normal form) stands to the council.
     pub fn classify(&self, address: &str) -> Class {
         let domain = domain_of(address);
+        // `"jo@gmail.com"@council.uk` is somebody at Gmail to a program that does not know quotes: a stranger in any reading is one.
+        if let Some((quoted, _)) = address.rsplit_once('@')
+            && let Some(inner) = quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).filter(|q| q.contains('@'))
+            && let class = self.classify(inner)
+            && class.is_stranger()
+        {
+            return class;
+        }
         if self.is_council(domain) {
             Class::Internal
         } else if self.partners.contains(address) {
@@ -305,6 +326,8 @@ impl Default for Policy {
             consumer: Arc::default(),
             marking: MarkingSettings::default(),
             encryption: EncryptionSettings::default(),
+            malformed: Malformed::default(),
+            own_accounts: Vec::new(),
             clauses: BTreeMap::new(),
             adopted: Vec::new(),
             files: Vec::new(),

@@ -21,6 +21,10 @@ pub enum Disposition {
     Reject {
         text: String,
     },
+    /// 550 5.6.0 with this text: nobody can say what the message holds, whatever the rules.
+    Malformed {
+        text: String,
+    },
 }
 
 impl Disposition {
@@ -30,7 +34,7 @@ impl Disposition {
             Disposition::Deliver => "deliver",
             Disposition::Hold { .. } => "hold",
             Disposition::Defer { .. } => "defer",
-            Disposition::Reject { .. } => "reject",
+            Disposition::Reject { .. } | Disposition::Malformed { .. } => "reject",
         }
     }
 
@@ -40,7 +44,9 @@ impl Disposition {
             Disposition::Deliver => 0,
             Disposition::Hold { .. } => 1,
             Disposition::Defer { .. } => 2,
-            Disposition::Reject { .. } => 3,
+            Disposition::Malformed { .. } => 3,
+            // A rule's own words help more than that a message is malformed.
+            Disposition::Reject { .. } => 4,
         }
     }
 }

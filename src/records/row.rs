@@ -85,7 +85,7 @@ pub(super) fn encode(entry: &Entry, key: &PeriodKey, keep_subject: bool, out: &m
         Disposition::Deliver => 0,
         Disposition::Hold { .. } => 1,
         Disposition::Defer { .. } => 2,
-        Disposition::Reject { .. } => 3,
+        Disposition::Reject { .. } | Disposition::Malformed { .. } => 3,
     });
     put_number(out, entry.outcome.as_ref().map_or(0, |o| u64::from(o.code)));
     put_optional(out, entry.outcome.as_ref().and_then(|o| o.upstream_reply.as_deref()).map(without_addresses).as_deref());

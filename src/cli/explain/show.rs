@@ -115,6 +115,7 @@ fn headline(verdict: &Verdict) -> &'static str {
         Disposition::Hold { .. } => "HELD: somebody decides first",
         Disposition::Defer { .. } => "DEFERRED: the client tries again later",
         Disposition::Reject { .. } => "REFUSED",
+        Disposition::Malformed { .. } => "REFUSED as malformed",
     }
 }
 

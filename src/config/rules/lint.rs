@@ -186,7 +186,7 @@ fn word_of(condition: &Condition) -> &'static str {
         Forwarded(_) | NotForwarded => "forwarded",
         Calendar(_) => "calendar",
         ListMail(_) => "list-mail",
-        Ambiguous(_) => "ambiguous",
+        Ambiguous(_) | AmbiguousIn(_) => "ambiguous",
         SendsAsOther(_) => "sends-as-other",
         HeaderPresent(..) => "header",
         Reply(_) => "reply",

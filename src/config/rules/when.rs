@@ -83,7 +83,7 @@ pub fn reads_attachments(condition: &Condition, patterns: &Patterns) -> bool {
 /// Whether a condition guards against malware: nothing exempts from a rule that has it.
 pub fn guards(condition: &Condition, patterns: &Patterns) -> bool {
     match condition {
-        Condition::Attachment(_) | Condition::Ambiguous(_) => true,
+        Condition::Attachment(_) | Condition::Ambiguous(_) | Condition::AmbiguousIn(_) => true,
         Condition::Virus(_) => true,
         Condition::UnknownFact(any) => any.contains(&Outer::Virus),
         Condition::Pattern(used) => matches!(patterns.kind(used.set), Some(Kind::AttachmentName)),
@@ -329,7 +329,10 @@ impl<'a> Loading<'a, '_> {
             "personal-account" => self.words(reader, value, word, PersonalAccount::WORDS).map(Condition::PersonalAccount),
             "calendar" => reader.boolean(value, word, self.d).map(Condition::Calendar),
             "list-mail" => reader.boolean(value, word, self.d).map(Condition::ListMail),
-            "ambiguous" => reader.boolean(value, word, self.d).map(Condition::Ambiguous),
+            "ambiguous" => match value.get_ref() {
+                DeValue::Boolean(_) => reader.boolean(value, word, self.d).map(Condition::Ambiguous),
+                _ => self.words(reader, value, word, Ambiguous::WORDS).map(Condition::AmbiguousIn),
+            },
             "automatic" => match value.get_ref() {
                 DeValue::Boolean(true) => Some(Condition::Automatic(Automatic::WORDS.iter().map(|(_, a)| *a).collect())),
                 DeValue::Boolean(false) => Some(Condition::NotAutomatic),

@@ -379,7 +379,7 @@ impl Found {
         match cms::read(&view.decoded(part)) {
             Some(cms::Content::Enveloped(strength)) => self.encrypted = Some(How { kind: Kind::Smime, strength }),
             Some(cms::Content::Signed(inner)) if depth < MAX_SIGNED => {
-                let inner_view = View::new(&inner);
+                let inner_view = View::read_as(&inner, view.reading().clone());
                 let before = (self.encrypted.is_some(), self.clear, self.attachments.len());
                 self.look(&inner_view, depth + 1);
                 // A signature around clear text is what the Clerk is told about, where nothing else is.

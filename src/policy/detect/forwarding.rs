@@ -1,8 +1,8 @@
 //! Was the message forwarded, by hand or by a rule in somebody's mailbox? FIELD: `Auto-Submitted` marks replies, not forwards.
 
 use super::prefixes::{self, Prefix};
+use super::quoted;
 use crate::message::View;
-use crate::smtp::address::normal;
 
 /// Evidence of each way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,11 +14,15 @@ pub struct Forwarded {
 /// What the header and envelope show. `reverse_path` as it came.
 pub fn automatic(view: &View<'_>, reverse_path: &str, delivered_inside: impl Fn(&str) -> bool) -> Option<&'static str> {
     let present = |name: &'static str| view.named(name).next().is_some();
+    let says_yes = |name: &'static str| {
+        view.named(name).any(|f| !["false", "no", "0"].iter().any(|no| view.unfolded(f).eq_ignore_ascii_case(no.as_bytes())))
+    };
     if present("X-MS-Exchange-Inbox-Rules-Loop") {
         return Some("a mailbox rule forwarded it (X-MS-Exchange-Inbox-Rules-Loop)");
     }
-    if present("X-MS-Exchange-Organization-AutoForwarded")
-        || present("Autoforwarded")
+    if says_yes("X-MS-Exchange-Organization-AutoForwarded")
+        || says_yes("Autoforwarded")
+        || says_yes("X-Autoforwarded")
         || present("X-MS-Exchange-Generated-Message-Source") && present("Resent-From")
     {
         return Some("it says that it was forwarded automatically");
@@ -52,44 +56,23 @@ pub fn by_hand(view: &View<'_>, is_report: bool, is_party: impl Fn(&str) -> bool
         return Some("it was sent on (Resent-From)");
     }
     // A bounce carries the message that it returns.
-    if !is_report && view.parts().iter().skip(1).any(|p| p.content_type == "message/rfc822") {
+    if !is_report && view.parts().iter().skip(1).any(|p| matches!(p.content_type.as_str(), "message/rfc822" | "message/global")) {
+        return Some("a message is attached");
+    }
+    // Of a file's name, since many programs attach what they forward as any file.
+    if !is_report && view.parts().iter().skip(1).filter_map(|p| p.file_name.as_deref()).any(is_message_file) {
         return Some("a message is attached");
     }
     let text = &view.body_text().all;
-    for line in text.lines() {
-        let bare = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '>' | '*' | '_'));
-        if bare.eq_ignore_ascii_case("Begin forwarded message:") {
-            return Some("it holds a forwarded message");
-        }
-        if bare.starts_with("-----") {
-            let words = bare.trim_matches(['-', ' ']);
-            if words.eq_ignore_ascii_case("Forwarded message") || words.eq_ignore_ascii_case("Forwarded Message") {
-                return Some("it holds a forwarded message");
-            }
-        }
+    if text.lines().any(|line| quoted::opening(line) == Some(quoted::Opening::Forwarded)) {
+        return Some("it holds a forwarded message");
     }
-    // "-----Original Message-----" stands in replies too: only a quoted sender who takes no part in this message tells.
-    original_sender(text).filter(|a| !is_party(a)).map(|_| "it quotes a message of somebody who is not a recipient")
+    // Replies quote too: only a quoted sender who takes no part in this message tells.
+    quoted::first_sender(text).filter(|a| !is_party(a)).map(|_| "it quotes a message of somebody who is not a recipient")
 }
 
-/// The address in the `From:` line below the first "-----Original Message-----".
-fn original_sender(text: &str) -> Option<String> {
-    let mut lines = text.lines();
-    lines.find(|l| {
-        let bare = l.trim_matches(|c: char| c.is_whitespace() || matches!(c, '>' | '*' | '_'));
-        bare.starts_with("---") && bare.trim_matches(['-', ' ']).eq_ignore_ascii_case("Original Message")
-    })?;
-    for line in lines.take(8) {
-        let bare = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '>' | '*' | '_'));
-        let Some(rest) = bare.get(..5).filter(|h| h.eq_ignore_ascii_case("from:")).map(|_| &bare[5..]) else { continue };
-        let token = rest
-            .split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '"' | ',' | ';' | '*'))
-            .find(|t| t.contains('@'))?;
-        let token = token.strip_prefix("mailto:").unwrap_or(token);
-        let (local, domain) = token.rsplit_once('@')?;
-        return (!local.is_empty() && !domain.is_empty()).then(|| normal(local, domain));
-    }
-    None
+fn is_message_file(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, e)| ["eml", "msg", "emlx"].iter().any(|known| e.trim().eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]
@@ -111,6 +94,19 @@ mod tests {
         assert!(hand("Subject: x", "-----Original Message-----\r\nFrom: Bob <bob@aol.com>\r\nTo: us"));
         assert!(!hand("Subject: x", "-----Original Message-----\r\nFrom: Res <res@gmail.com>\r\nTo: us"));
         assert!(!hand("Subject: x", "-----Original Message-----\r\nFrom: Bob Smith\r\nTo: us"));
+        assert!(hand("Subject: x", "See.\r\n\r\nVon: Bob <bob@aol.com>\r\nGesendet: Montag\r\nAn: wir\r\nBetreff: x"));
+        assert!(hand("Subject: x", "See.\r\n\r\nDe : Bob <bob@aol.com>\r\nEnvoyé : lundi\r\nÀ : nous\r\nObjet : x"));
+        assert!(hand("Subject: x", "See.\r\n\r\nFrom: Bob <bob@aol.com>\r\nSent: Monday\r\nTo: us\r\nSubject: x"));
+        assert!(!hand("Subject: Re: x", "Yes.\r\n\r\nFrom: Res <res@gmail.com>\r\nSent: Monday\r\nTo: us\r\nSubject: x"));
+        let with_file = |name: &str| {
+            format!(
+                "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\nContent-Disposition: attachment; filename={name}\r\n\r\nx\r\n--b--"
+            )
+        };
+        assert!(hand(&with_file("mail.eml"), "") && hand(&with_file("mail.MSG"), "") && !hand(&with_file("msg.pdf"), ""));
+        for prefix in ["FW", "Fwd", "WG", "TR", "RV", "VS", "VB", "I", "ENC", "Ymlaen", "Fw[2]", "TR "] {
+            assert!(hand(&format!("Subject: {prefix}: x"), ""), "{prefix}");
+        }
         assert!(!hand("Subject: Re: x", "> quoted\r\nplain"));
         assert!(!hand("Subject: Re: FW: x", "thanks"));
         assert!(!hand("Subject: Information", "forwarded message"));
@@ -126,6 +122,10 @@ mod tests {
         assert!(auto("Subject: x", "clerk+caf_=me=gmail.com@council.uk"));
         assert!(auto("Subject: x", "SRS0=abc=de=x.uk=jo@council.uk"));
         assert!(auto("Delivered-To: clerk@council.uk", ""));
+        assert!(auto("Autoforwarded: true", ""));
+        assert!(auto("X-MS-Exchange-Organization-AutoForwarded: true", ""));
+        assert!(!auto("Autoforwarded: FALSE", ""));
+        assert!(!auto("X-MS-Exchange-Organization-AutoForwarded: false", ""));
         assert!(!auto("Delivered-To: me@gmail.com", "clerk@council.uk"));
         assert!(!auto("Auto-Submitted: auto-replied", ""));
         assert!(!auto("X-Forwarded-For: 192.0.2.1", ""));

@@ -35,12 +35,9 @@ pub struct Marks {
 pub fn in_header(view: &View<'_>, settings: &MarkingSettings) -> Marks {
     let mut marks = Marks::default();
     for field in view.named("Sensitivity") {
-        // RFC 4021 §2.1.55; some programs write a blank for the hyphen.
-        let value = view.unfolded(field);
-        let value: String =
-            String::from_utf8_lossy(&value).split('(').next().unwrap_or_default().trim().replace([' ', '_'], "-").to_ascii_lowercase();
-        match value.as_str() {
-            "company-confidential" => marks.confidential = Some("its Sensitivity is Company-Confidential"),
+        // RFC 4021 §2.1.55; programs write a blank, another dash or nothing for the hyphen, and comments (RFC 5322 §3.2.2).
+        match sensitivity(&view.text(field)).as_str() {
+            "companyconfidential" | "confidential" => marks.confidential = Some("its Sensitivity is Company-Confidential"),
             "personal" | "private" => marks.personal = Some("its Sensitivity is Personal or Private"),
             _ => {}
         }
@@ -60,9 +57,62 @@ pub fn in_header(view: &View<'_>, settings: &MarkingSettings) -> Marks {
     marks
 }
 
-/// A government marking as the body's first line.
+/// Letters only, in lower case, comments left out.
+fn sensitivity(value: &str) -> String {
+    let mut depth = 0usize;
+    let mut out = String::new();
+    for c in value.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 && c.is_alphabetic() => out.extend(c.to_lowercase()),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// What mail systems put above a text that came from outside; the text begins below.
+const BANNERS: &[&str] = &[
+    "caution",
+    "warning",
+    "[external",
+    "external email",
+    "external e-mail",
+    "external sender",
+    "external message",
+    "this email originated",
+    "this message originated",
+    "this email was sent from outside",
+    "this message was sent from outside",
+    "this email has come from",
+    "you don't often get email from",
+    "you do not often get email from",
+    "some people who received this message",
+    "think before you click",
+    "do not click",
+    "learn why this is important",
+];
+/// A banner has no more lines.
+const MAX_BANNER: usize = 6;
+
+/// A government marking as the first line of what the sender wrote, below a mail system's banner if there is one. `text` is without
+/// quotes and footers: a marking there is not about this message.
 pub fn in_body(text: &str) -> Option<&'static str> {
-    let first = text.lines().map(str::trim).find(|l| !l.is_empty())?;
+    let is_banner = |line: &&str| {
+        let bare = line.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '[');
+        BANNERS.iter().any(|b| bare.get(..b.len()).is_some_and(|head| head.eq_ignore_ascii_case(b)))
+    };
+    let mut lines = text.lines().map(|l| l.trim_matches(|c: char| c.is_whitespace() || is_unseen(c))).filter(|l| !l.is_empty());
+    let mut first = lines.next()?;
+    let mut banner = 0;
+    while is_banner(&first) || banner > 0 && banner < MAX_BANNER && is_sentence(first) && !is_official_sensitive(first) {
+        banner += 1;
+        if banner > MAX_BANNER {
+            return None;
+        }
+        first = lines.next()?;
+    }
     let bare = prefixes::bracketed(first).map_or(first, |(inner, _)| inner).trim_matches(['*', '#', '_', ' ']);
     (first.chars().count() <= 80 && is_official_sensitive(bare)).then_some("its first line is marked OFFICIAL-SENSITIVE")
 }
@@ -72,6 +122,16 @@ pub fn in_documents(labels: &[Label], settings: &MarkingSettings) -> Option<Stri
     let site_id = settings.site_id.as_ref()?;
     let ours = labels.iter().find(|l| l.enabled && l.site_id == *site_id && settings.labels.contains(&l.id))?;
     Some(format!("{} bears the council's confidential label", clean(&ours.file)))
+}
+
+/// The rest of a banner that was folded into lines: small letters, and no greeting.
+fn is_sentence(line: &str) -> bool {
+    line.split_whitespace().count() >= 5 && line.ends_with(['.', '!']) && line.chars().any(char::is_lowercase)
+}
+
+/// What takes no place on a screen.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// `MSIP_Label_<GUID>_Enabled=true; MSIP_Label_<GUID>_SiteId=<tenant>; …`, several labels of several tenants in one field.
@@ -95,6 +155,13 @@ fn our_label(value: &[u8], settings: &MarkingSettings) -> bool {
 pub fn in_subject(subject: &str) -> Option<&'static str> {
     const TAG: &str = "its subject is marked confidential";
     const OFFICIAL: &str = "its subject is marked OFFICIAL-SENSITIVE";
+    let seen: String;
+    let subject = if subject.is_ascii() {
+        subject
+    } else {
+        seen = subject.chars().filter(|c| !is_unseen(*c)).collect();
+        &seen
+    };
     if !could_mark(subject) {
         return None;
     }
@@ -132,7 +199,7 @@ fn could_mark(text: &str) -> bool {
         memchr::memchr2_iter(lower, upper, text.as_bytes())
             .any(|at| text.as_bytes()[at..].get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
     };
-    has(b"fidenc") || has(b"fident") || has(b"sensitiv")
+    has(b"fidenc") || has(b"fident") || has(b"sensitiv") || has(b"yfrinach")
 }
 
 const DASHES: [char; 8] = ['-', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'];
@@ -140,6 +207,18 @@ const DASHES: [char; 8] = ['-', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', 
 /// Longest first.
 const PHRASES: &[&str] = &[
     "strictly private and confidential",
+    "private and strictly confidential",
+    "private confidential and privileged",
+    "confidential and privileged",
+    "commercial in confidence",
+    "commercially confidential",
+    "strictly in confidence",
+    "in strict confidence",
+    "in the strictest confidence",
+    "staff in confidence",
+    "preifat a chyfrinachol",
+    "hollol gyfrinachol",
+    "cyfrinachol",
     "strictly private confidential",
     "private and confidential",
     "confidential and private",
@@ -173,7 +252,9 @@ fn starts_with_confidential(subject: &str) -> bool {
     // What stands before the first separator must be a phrase, whole.
     let end = subject
         .char_indices()
-        .find(|(i, c)| matches!(c, ':' | '|' | '/' | '*' | '#' | '\u{ff1a}') || (DASHES.contains(c) && is_free_dash(subject, *i)))
+        .find(|(i, c)| {
+            matches!(c, ':' | ';' | '|' | '/' | '*' | '#' | '~' | '>' | '\u{ff1a}') || (DASHES.contains(c) && is_free_dash(subject, *i))
+        })
         .map_or(subject.len(), |(i, _)| i);
     if end <= 60 && is_confidential_phrase(&simple(&subject[..end])) {
         return true;
@@ -202,9 +283,12 @@ fn is_free_dash(text: &str, at: usize) -> bool {
 /// only where a separator or nothing follows, since "official sensitive…" may start a sentence.
 fn is_official_sensitive(text: &str) -> bool {
     let text = text.trim_start();
+    // The international form names the nation first.
+    let text = text.strip_prefix("UK ").or(text.strip_prefix("UK-")).unwrap_or(text);
     let Some(head) = text.get(..8).filter(|h| h.eq_ignore_ascii_case("official")) else { return false };
     let middle = &text[8..];
-    let rest = middle.trim_start_matches(|c: char| c.is_whitespace() || c == ':' || DASHES.contains(&c));
+    let rest =
+        middle.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '_' | '/' | '(') || DASHES.contains(&c) || is_unseen(c));
     if rest.len() == middle.len() {
         return false;
     }
@@ -251,6 +335,42 @@ mod tests {
             "Official-Sensitive: tender",
             "[OFFICIAL-SENSITIVE PERSONAL] tender",
             "Re: OFFICIAL-SENSITIVE tender",
+            "Re[2]: [Confidential] pay",
+            "RE : TR : Confidential : pay",
+            "[Councillors] Re: [planning] [CONFIDENTIAL] pay",
+            "Re: [Councillors] Fwd: Private & Confidential: pay",
+            "SV: VS: Odp: Antw: Ynt: confidential: pay",
+            "回复: [CONFIDENTIAL] pay",
+            "{Confidential} pay",
+            "【CONFIDENTIAL】 pay",
+            "!!CONFIDENTIAL!! ",
+            "CONFIDENTIAL | pay",
+            "CONFIDENTIAL; pay",
+            "Confidential — pay",
+            "Confidential- pay",
+            "CONF\u{ad}IDENTIAL: pay",
+            "[CONFID\u{200b}ENTIAL] pay",
+            "Commercial in confidence: tender",
+            "[Commercial-in-Confidence] tender",
+            "Staff in Confidence - absence",
+            "Strictly private & confidential – absence",
+            "Private and Confidential",
+            "Preifat a Chyfrinachol: cyflog",
+            "[CYFRINACHOL] cyflog",
+            "OFFICIAL\u{2011}SENSITIVE tender",
+            "OFFICIAL—SENSITIVE tender",
+            "OFFICIAL\u{a0}SENSITIVE tender",
+            "OFFICIAL : SENSITIVE tender",
+            "OFFICIAL_SENSITIVE tender",
+            "OFFICIAL/SENSITIVE tender",
+            "OFFICIAL (SENSITIVE) tender",
+            "UK OFFICIAL-SENSITIVE tender",
+            "OFFICIAL-SENSITIVE [PERSONAL] absence",
+            "[OFFICIAL-SENSITIVE: PERSONAL] absence",
+            "OFFICIAL-SENSITIVE – LOCSEN: raid",
+            "Tender [OFFICIAL-SENSITIVE]",
+            "official–sensitive: tender",
+            "FW: [list] OFFICIAL-SENSITIVE COMMERCIAL tender",
         ] {
             assert!(in_subject(subject).is_some(), "{subject:?}");
         }
@@ -272,6 +392,27 @@ mod tests {
             "Agenda: confidential session",
             "[secure] tender",
             "The official: sensitive topics",
+            "Confidential items and the press",
+            "Re: Confidential item for Tuesday",
+            "Confidential reporting line: new number",
+            "Confidentiality: our policy",
+            "Training: confidential conversations",
+            "Private road: resurfacing",
+            "Private and confidential documents found in a skip",
+            "Strictly confidential waste collection",
+            "Official Sensitive Plants Society",
+            "Officially sensitive",
+            "OFFICIAL",
+            "OFFICIAL: agenda",
+            "Official-looking letters",
+            "OFFICIAL SENSITIVELY",
+            "Unofficial-sensitive: x",
+            "In confidence we trust",
+            "Self-confident speaking: a course",
+            "Secret Santa lunch",
+            "TOP SECRET recipe book",
+            "Sensitive: handle the cake with care",
+            "[Re-official] x",
         ] {
             assert_eq!(in_subject(subject), None, "{subject:?}");
         }
@@ -282,6 +423,16 @@ mod tests {
         assert!(in_body("\n  OFFICIAL-SENSITIVE\n\nDear all").is_some());
         assert!(in_body("**OFFICIAL: SENSITIVE**").is_some());
         assert!(in_body("[OFFICIAL-SENSITIVE] staffing").is_some());
+        assert!(in_body("[OFFICIAL-SENSITIVE: PERSONAL]\n\nDear all").is_some());
+        assert!(in_body("\u{feff}OFFICIAL\u{2011}SENSITIVE\nDear all").is_some());
+        assert!(in_body("CAUTION: This email originated from outside. Do not click links.\n\nOFFICIAL-SENSITIVE\nDear all").is_some());
+        assert!(in_body("[EXTERNAL EMAIL]\nPlease take care with links in this message.\nOFFICIAL-SENSITIVE\nDear all").is_some());
+        assert_eq!(in_body("CAUTION: This email originated from outside.\nDear all,\nOFFICIAL-SENSITIVE"), None);
+        assert_eq!(in_body("> OFFICIAL-SENSITIVE\nThanks"), None);
+        assert_eq!(in_body("CONFIDENTIALITY NOTICE: this email is confidential.\nOFFICIAL-SENSITIVE"), None);
+        assert_eq!(in_body("CONFIDENTIAL\n\nDear all"), None);
+        assert_eq!(in_body("Private & Confidential\n\nDear Mrs Elm"), None);
+        assert_eq!(in_body(&"CAUTION: x\n".repeat(50)), None);
         assert_eq!(in_body("Dear all\nOFFICIAL-SENSITIVE"), None);
         assert_eq!(in_body("This email is confidential and may be privileged."), None);
         assert_eq!(in_body("Official opening of the playground"), None);
@@ -326,10 +477,54 @@ mod tests {
     fn headers() {
         let marks = |header: &str| in_header(&View::new(format!("{header}\r\n\r\n").as_bytes()), &MarkingSettings::default());
         assert!(marks("Sensitivity: Company-Confidential").confidential.is_some());
-        assert!(marks("Sensitivity: company confidential").confidential.is_some());
+        for written in [
+            "Company-Confidential (see policy)",
+            "COMPANY-CONFIDENTIAL",
+            "company confidential",
+            "Company_Confidential",
+            "CompanyConfidential",
+            "Company-\r\n Confidential",
+            " (x) Company-Confidential ",
+            "=?utf-8?q?Company-Confidential?=",
+            "\"Company-Confidential\"",
+            "Company‑Confidential",
+        ] {
+            assert!(marks(&format!("Sensitivity: {written}")).confidential.is_some(), "{written}");
+        }
+        for written in ["Normal", "", "(Company-Confidential)", "not company-confidential", "None"] {
+            assert_eq!(marks(&format!("Sensitivity: {written}")), Marks::default(), "{written}");
+        }
         assert!(marks("Sensitivity: Personal").personal.is_some());
         assert!(marks("Sensitivity: Private").personal.is_some());
         assert_eq!(marks("Sensitivity: Normal"), Marks::default());
         assert_eq!(marks("Importance: high\r\nX-Priority: 1\r\nX-Protective-Marking: SEC=OFFICIAL:Sensitive"), Marks::default());
+    }
+
+    proptest::proptest! {
+        /// A mark is found under any stack of prefixes and lists' tags, and words that are no mark stay none, whatever stands above
+        /// them.
+        #[test]
+        fn prefixes_change_nothing(
+            stack in proptest::collection::vec(proptest::sample::select(vec![
+                "Re: ", "RE:", "Re[2]: ", "AW: ", "SV: ", "Antw: ", "FW: ", "Fwd: ", "WG: ", "TR : ", "RV: ", "VS: ", "VB: ", "I: ", "ENC: ",
+                "Ymlaen: ", "[list] ", "[External] ", "(ext) ",
+            ]), 0..7),
+            mark in proptest::sample::select(vec!["[CONFIDENTIAL] pay", "Confidential: pay", "Private & Confidential - pay", "OFFICIAL\u{2013}SENSITIVE pay"]),
+            none in proptest::sample::select(vec!["Confidential item at next meeting", "Official opening", "Confidentiality policy", "minutes"]),
+        ) {
+            let stack = stack.concat();
+            let text = format!("{stack}{mark}");
+            proptest::prop_assert!(in_subject(&text).is_some(), "{}", text);
+            let text = format!("{stack}{none}");
+            proptest::prop_assert_eq!(in_subject(&text), None, "{}", text);
+        }
+
+        /// Whether a text is a UK marking does not hang on which dash or blank joins its words.
+        #[test]
+        fn every_dash_is_one(joint in "[-\u{2010}-\u{2015}\u{2212} \u{a0}:_/]{1,3}", tail in "( [A-Z]{3,9})?") {
+            let text = format!("OFFICIAL{joint}SENSITIVE{tail}");
+            proptest::prop_assert!(in_subject(&text).is_some(), "{}", text);
+            proptest::prop_assert!(in_body(&text).is_some(), "{}", text);
+        }
     }
 }

@@ -13,4 +13,5 @@ pub mod marking;
 pub mod own_account;
 pub mod passwords;
 pub mod prefixes;
+mod quoted;
 pub mod recipients;

@@ -64,6 +64,9 @@ pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
         return true;
     }
     let (Some(mine), Some(theirs)) = (local(user.address), local(account)) else { return false };
+    if is_office_account(user.address, theirs) {
+        return true;
+    }
     let mut names: Vec<Vec<String>> = Vec::new();
     if let Some(name) = user.display {
         names.push(words(name));
@@ -78,6 +81,51 @@ pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
     let letters: String =
         theirs.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
     names.iter().any(|name| looks_like(name, &letters))
+}
+
+/// `wragbyclerk@gmail.com` for the Clerk of Wragby: the office and the council's name, whoever holds it.
+fn is_office_account(address: &str, account: &str) -> bool {
+    let (Some(mine), Some((_, domain))) = (local(address), address.rsplit_once('@')) else { return false };
+    let letters = |text: &str| -> String { text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect() };
+    let office = letters(mine);
+    let label = letters(domain.split('.').next().unwrap_or_default());
+    let place = ["parishcouncil", "towncouncil", "communitycouncil", "council", "pc", "tc"]
+        .iter()
+        .find_map(|kind| label.strip_suffix(kind))
+        .unwrap_or(&label);
+    let theirs = letters(account.split('+').next().unwrap_or_default());
+    let Some(rest) = theirs.strip_prefix(place).or(theirs.strip_suffix(place)).filter(|_| place.chars().count() >= 4) else { return false };
+    // Between place and office there may stand what kind of council it is.
+    let rest = ["parishcouncil", "towncouncil", "communitycouncil", "parish", "town", "council", "pc", "tc"]
+        .iter()
+        .find_map(|kind| rest.strip_prefix(kind).or(rest.strip_suffix(kind)))
+        .unwrap_or(rest);
+    OFFICES.contains(&office.as_str()) && rest == office
+}
+
+/// Forenames that are not the beginning of one another and mean the same person.
+const SHORT: &[(&str, &[&str])] = &[
+    ("robert", &["bob", "rob", "bobby"]),
+    ("william", &["bill", "will", "billy"]),
+    ("richard", &["dick", "rick"]),
+    ("elizabeth", &["liz", "beth", "betty", "lizzie", "libby"]),
+    ("margaret", &["maggie", "peggy", "meg"]),
+    ("catherine", &["kate", "cathy", "katie"]),
+    ("katherine", &["kate", "kathy", "katie"]),
+    ("james", &["jim", "jimmy", "jamie"]),
+    ("john", &["jack"]),
+    ("michael", &["mike", "mick"]),
+    ("anthony", &["tony"]),
+    ("edward", &["ted", "ned"]),
+    ("charles", &["charlie", "chas"]),
+    ("patricia", &["pat", "trish", "tricia"]),
+    ("andrew", &["drew"]),
+    ("susan", &["sue"]),
+    ("deborah", &["debbie", "deb"]),
+];
+
+fn is_short_for(short: &str, first: &str) -> bool {
+    SHORT.iter().any(|(full, others)| *full == first && others.contains(&short) || *full == short && others.contains(&first))
 }
 
 fn local(address: &str) -> Option<&str> {
@@ -115,6 +163,7 @@ fn looks_like(name: &[String], letters: &str) -> bool {
                     || (!rest.is_empty()
                         && (rest == initials
                             || rest == first
+                            || is_short_for(&rest, first)
                             || rest == forenames.concat()
                             || initials.starts_with(&rest)
                             || (rest.chars().count() >= 3 && first.starts_with(&rest))))
@@ -148,11 +197,39 @@ mod tests {
         for account in ["tom.ashby@gmail.com", "jane.smith@gmail.com", "ashbyflowers@gmail.com", "bob@gmail.com", "clerk@gmail.com"] {
             assert!(!own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
         }
+        assert!(own("bob.elm@wragby.gov.uk", Some("Robert Elm"), "robert.elm@gmail.com", None));
+        assert!(own("r.elm@wragby.gov.uk", Some("Robert Elm"), "bobelm@gmail.com", None));
+        for account in ["wragbyclerk@gmail.com", "wragby.parish.clerk@btinternet.com", "clerk.wragby@gmail.com", "wragbypc.clerk@gmail.com"]
+        {
+            assert!(own("clerk@wragbyparishcouncil.gov.uk", None, account, None), "{account}");
+        }
+        for account in
+            ["clerk@gmail.com", "wragby@gmail.com", "wragbychurch.clerk@gmail.com", "louthclerk@gmail.com", "wragbychair@gmail.com"]
+        {
+            assert!(!own("clerk@wragbyparishcouncil.gov.uk", None, account, None), "{account}");
+        }
         assert!(own("cllr.ashby@wragby.gov.uk", jane, "rosebud12@gmail.com", Some("Jane Ashby")));
         assert!(own("j.ashby@wragby.gov.uk", None, "jashby@gmail.com", None));
         assert!(own("jashby@wragby.gov.uk", None, "j.ashby@gmail.com", None));
         assert!(!own("clerk@wragby.gov.uk", Some("Parish Clerk"), "clerk.office@gmail.com", None));
         assert!(!own("clerk@wragby.gov.uk", None, "mary@gmail.com", Some("Mary")));
         assert!(is_own(User { address: "clerk@x.uk", display: None, registered: &["m@gmail.com".into()] }, "m@gmail.com", None));
+    }
+
+    proptest::proptest! {
+        /// Whatever joins forename and surname, in whichever order and with whatever digits, is the same person; another surname is
+        /// another.
+        #[test]
+        fn spellings_of_one_name(first in "[a-z]{3,8}", last in "[a-z]{5,9}", joint in "[._-]?", digits in "[0-9]{0,4}", swapped: bool, initial: bool) {
+            proptest::prop_assume!(!OFFICES.contains(&first.as_str()) && !OFFICES.contains(&last.as_str()));
+            let given = if initial { first[..1].to_string() } else { first.clone() };
+            let name = if swapped { format!("{last}{joint}{given}") } else { format!("{given}{joint}{last}") };
+            let display = format!("{first} {last}");
+            let user = User { address: "clerk@wragby.gov.uk", display: Some(&display), registered: &[] };
+            let account = format!("{name}{digits}@gmail.com");
+            proptest::prop_assert!(is_own(user, &account, None), "{} {}", display, account);
+            let other = format!("{}@gmail.com", name.replace(&last, "qqqqqq"));
+            proptest::prop_assert!(last.contains("qqqqqq") || !is_own(user, &other, None), "{} {}", display, other);
+        }
     }
 }

@@ -46,7 +46,8 @@ pub fn visible(view: &View<'_>, policy: &Policy) -> Visible {
     for field in view.fields() {
         let name = view.name(field);
         if VISIBLE.iter().any(|v| v.eq_ignore_ascii_case(name)) {
-            add(&view.addresses(field).iter().flat_map(|e| e.mailboxes()).collect::<Vec<_>>(), policy, &mut seen, &mut out);
+            // What one program shows is shown, whatever another makes of it.
+            add(&view.every_mailbox(field).iter().collect::<Vec<_>>(), policy, &mut seen, &mut out);
         }
     }
     out

@@ -65,6 +65,8 @@ fn compile(text: &str) -> Diagnostics {
         listeners: &listeners,
         source: Some(&site_source),
         tune: &tuned,
+        malformed: crate::policy::Malformed::Judge,
+        bank_accounts: &[],
         sources: Sources::ALL,
     };
     let mut d = Diagnostics::new();
