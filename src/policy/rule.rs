@@ -238,11 +238,14 @@ impl Policy {
         let domain = domain_of(address);
         // `"jo@gmail.com"@council.uk` is somebody at Gmail to a program that does not know quotes: a stranger in any reading is one.
         if let Some((quoted, _)) = address.rsplit_once('@')
-            && let Some(inner) = quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).filter(|q| q.contains('@'))
-            && let class = self.classify(inner)
-            && class.is_stranger()
+            && let inner = quoted.trim_matches('"')
+            && inner.contains('@')
+            && inner.len() < address.len()
         {
-            return class;
+            let class = self.classify(inner);
+            if class.is_stranger() {
+                return class;
+            }
         }
         if self.is_council(domain) {
             Class::Internal

@@ -43,6 +43,9 @@ const INSURANCE: &[&str] = &[
 const BANK: &[&str] =
     &["sort", "account", "acc", "acct", "a/c", "bank", "bacs", "payee", "iban", "transfer", "building society", "cyfrif", "didoli"];
 
+/// In Welsh *cod didoli*.
+const SORT: &[&str] = &["sort", "sortcode", "s/c", "didoli"];
+
 impl<'a> Scan<'a> {
     pub fn at(text: &'a [u8], at: usize) -> Scan<'a> {
         Scan { text, at }
@@ -223,9 +226,12 @@ impl<'a> Scan<'a> {
             return;
         }
         let Some((account, span)) = self.account_near(self.at..end) else { return };
-        let doubtful = may_be_date(&sort) || may_be_long_date(&account);
         let whole = self.at.min(span.start)..end.max(span.end);
-        if doubtful && !self.near(BANK, &whole, 60) && !between_has(&self.text[whole.clone()], BANK) {
+        // A date beside any number would do: only what is called a sort code is one then.
+        if may_be_date(&sort) && !self.near(SORT, &(self.at..end), 30) {
+            return;
+        }
+        if may_be_long_date(&account) && !self.near(BANK, &whole, 30) && !between_has(&self.text[whole.clone()], BANK) {
             return;
         }
         hits.push(Hit { kind: Identifier::BankAccount, value: format!("{sort}{account}"), span: whole, weak: false });
