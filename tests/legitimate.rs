@@ -10,7 +10,7 @@ use lychgate::config::settings::{Council, Markings, People, Person};
 use lychgate::config::{Diagnostics, Source};
 use lychgate::message::{RawMessage, View};
 use lychgate::policy::outside::{Authentication, Fact};
-use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate};
+use lychgate::policy::{Case, Envelope, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::{Address, ReversePath};
 
@@ -106,6 +106,8 @@ impl Parish {
             source: None,
             tune: &[],
             sources: Sources::ALL,
+            malformed: Malformed::Judge,
+            bank_accounts: &[],
         };
         rules::load(&files, &site, &mut d).unwrap_or_else(|| panic!("{d}"))
     }
