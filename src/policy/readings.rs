@@ -23,7 +23,7 @@ pub(super) fn others(facts: &Facts<'_>) -> Others {
 }
 
 /// The case as another reader sees it.
-pub(super) fn seen_by<'o>(facts: &Facts<'o>, other: &'o Other) -> Facts<'o> {
+pub(super) fn seen_by<'o, 'a: 'o>(facts: &Facts<'a>, other: &'o Other) -> Facts<'o> {
     let octets = other.octets.as_ref().map_or(facts.view().raw(), |o| o.as_slice());
     Facts::seen(facts.case, facts.policy, View::read_as(octets, other.reading.clone()))
 }
