@@ -168,6 +168,7 @@ impl<'p, 'f, 'a> Judging<'p, 'f, 'a> {
         self.record_ceiling = least(self.record_ceiling, other.record_ceiling);
         self.exempt_record = least(self.exempt_record, other.exempt_record);
         self.personal |= other.personal;
+        self.sign |= other.sign;
     }
 
     /// What nobody can judge, or shall be refused unjudged. Only where a rule may refuse mail at all: the site's mode is a ceiling.
