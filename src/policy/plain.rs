@@ -236,6 +236,9 @@ fn says(condition: &Condition, policy: &Policy) -> String {
         .into(),
         Attachment(test) => attachment(test),
         Ambiguous(yes) => either(*yes, "mail programs may show it in different ways", "every mail program shows the same"),
+        AmbiguousIn(any) => {
+            format!("mail programs may show it in different ways ({})", list(any.iter().map(|a| a.name().replace('-', " ")), "or"))
+        }
         Identifiers { kinds, count } => {
             let all = kinds.len() == Identifier::WORDS.len();
             let names = if all {
