@@ -89,6 +89,11 @@ pub fn distinct(texts: &[Vec<Hit>], kinds: &[Identifier], own: &[String]) -> Vec
     out
 }
 
+/// How many distinct identifiers of `kinds` stand in one text.
+pub fn count(text: &str, kinds: &[Identifier]) -> usize {
+    distinct(&[find(text)], kinds, &[]).iter().map(|(_, n)| n).sum()
+}
+
 /// Typographer's dashes and blanks as a keyboard has them, digits of other widths as digits, and what no reader sees left out.
 fn plain(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {

@@ -9,7 +9,7 @@ use lychgate::config::{Diagnostics, Source};
 use lychgate::message::{RawMessage, View};
 use lychgate::policy::detect::recipients;
 use lychgate::policy::outside::{Authentication, Fact};
-use lychgate::policy::{Case, Envelope, Facts, Login, Mode, Outside, Policy, Recipient, Role, Session, Sources};
+use lychgate::policy::{Case, Envelope, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::{Address, ReversePath};
 
@@ -107,6 +107,8 @@ pub fn load(files: &[Arc<Source>], mode: Mode, diagnostics: &mut Diagnostics) ->
         markings: &markings,
         encryption: &Default::default(),
         mode,
+        malformed: Malformed::Judge,
+        bank_accounts: &[],
         listeners: &listeners,
         source: None,
         tune: &[],
