@@ -77,7 +77,7 @@ fn has_word(text: &str, phrase: &str) -> bool {
         let mut at = start;
         for c in phrase.bytes() {
             match (c, bytes.get(at)) {
-                (b' ', Some(b)) if matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c) => {
+                (b' ', Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)) => {
                     at += bytes[at..].iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)).count();
                 }
                 (c, Some(b)) if c == *b => at += 1,
