@@ -15,6 +15,7 @@ mod large;
 mod limits;
 mod logs;
 mod notices;
+mod past;
 mod provider;
 mod record;
 mod trust;

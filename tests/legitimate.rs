@@ -136,6 +136,7 @@ fn outside(entry: &Entry, policy: &Policy) -> Outside {
         dmarc: Fact::Known(Authentication::Pass),
         seen_together: Fact::Known(false),
         first_contact: Fact::Known(entry.first_contact),
+        near_name: Fact::Known(false),
         protected_before: Fact::Known(false),
         rates: policy.rates().iter().map(|_| Fact::Known(1)).collect(),
     }

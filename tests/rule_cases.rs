@@ -169,6 +169,7 @@ fn outside(words: &HashMap<String, String>, policy: &Policy) -> Outside {
         dmarc: result("dmarc"),
         seen_together: flag("seen-together"),
         first_contact: flag("first-contact"),
+        near_name: flag("near-name"),
         protected_before: flag("protected-before"),
         rates: policy.rates().iter().map(|_| fact(words, "rate", 1, |text| text.parse().expect("a number"))).collect(),
     }

@@ -1,6 +1,7 @@
 //! `lychgate explain`: what would happen to messages and why, by the same pure judge that judges in earnest.
 //!
-//! No network, no store, nothing is written: a fact that would have to come from outside is unknown. Unlike the log, it shows
+//! No network, no store, nothing is written: a fact that would have to come from outside is unknown; only where no store was made yet
+//! is it known that there was no mail before. Unlike the log, it shows
 //! addresses and rule texts: whoever runs it holds the message in hand.
 
 mod changes;
@@ -12,8 +13,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::config::settings::Listener;
+use crate::config::settings::{Database, Listener};
 use crate::message::{RawMessage, Splice, View};
+use crate::policy::outside::Fact;
+use crate::policy::past::{self, Answer};
 use crate::policy::verdict::FactSummary;
 use crate::policy::{self, Case, Envelope, Facts, Login, Recipient, Role, Session, Verdict};
 use crate::smtp::address::Charset;
@@ -129,7 +132,10 @@ fn explain(args: &Args, settings: &Settings, listener: &Listener, file: &Path) -
     }
     let session = session(args, listener, &envelope);
     let now = jiff::Timestamp::now().to_zoned(settings.time_zone.clone());
-    let outside = policy::Outside::unknown("`explain` asks nobody");
+    let mut outside = policy::Outside::unknown("`explain` asks nobody");
+    if !database_exists(settings) {
+        nothing_was_sent_before(&message, &envelope, &session, &now, settings, &mut outside);
+    }
     let case = Case { message: &message, envelope: &envelope, session: &session, now, outside: &outside };
     let facts = Facts::new(&case, &settings.policy);
     let verdict = policy::evaluate(&settings.policy, &facts);
@@ -141,6 +147,28 @@ fn explain(args: &Args, settings: &Settings, listener: &Listener, file: &Path) -
         edits => changes::changes(message.as_bytes(), &Splice::apply(&message, &verdict.plan).to_vec(), edits),
     };
     Ok(Explained { file, envelope, outcome: Outcome::Judged(Box::new(Judged { verdict, facts: summary, changes, unmatched })) })
+}
+
+fn database_exists(settings: &Settings) -> bool {
+    let Database::Sqlite(file) = &settings.records.database;
+    file.exists()
+}
+
+/// Where there is no store yet there was no mail before. A store that is there is not asked: who wrote to whom is looked up with
+/// a purpose, in `trace`, and is nothing to be found out with made-up messages.
+fn nothing_was_sent_before(
+    message: &RawMessage,
+    envelope: &Envelope,
+    session: &Session,
+    now: &jiff::Zoned,
+    settings: &Settings,
+    outside: &mut policy::Outside,
+) {
+    let nothing = policy::Outside::unasked();
+    let case = Case { message, envelope, session, now: now.clone(), outside: nothing };
+    let facts = Facts::new(&case, &settings.policy);
+    Answer::of_nothing(&past::question(&facts, settings.policy.asked())).tell(outside);
+    outside.rates = past::tallies(&facts).iter().map(|t| Fact::Known(t.adds)).collect();
 }
 
 /// At most a little more than the gateway would take, so that too much can be told from enough.

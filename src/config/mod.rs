@@ -75,16 +75,6 @@ pub fn load_with(
                 .filter_map(|l| Some((l.name.as_ref()?.get_ref().as_str().into(), *l.role.as_ref()?.get_ref())))
                 .collect();
             let mode = options.rules.mode.as_ref().map_or(Mode::Enforce, |m| *m.get_ref());
-            let checked = |u: &options::Upstream| {
-                u.tls.as_ref().is_some_and(|t| matches!(*t.get_ref(), UpstreamTls::Starttls | UpstreamTls::Implicit))
-            };
-            let sources = Sources {
-                scanner: options.scan.is_some(),
-                dns: options.dns.is_some(),
-                past: false,
-                tls: options.upstreams.iter().any(checked),
-                signing: !options.dkim.is_empty(),
-            };
             let malformed = options.rules.malformed.as_ref().map_or(Malformed::default(), |m| *m.get_ref());
             let bank_accounts: Vec<String> = options.council.bank_accounts.iter().map(|a| a.get_ref().clone()).collect();
             let site = rules::Site {
@@ -98,7 +88,7 @@ pub fn load_with(
                 listeners: &listeners,
                 source: Some(&source),
                 tune: &options.rules.tune,
-                sources,
+                sources: sources(&options),
             };
             rules::load(&rules::find(&paths, d), &site, d)
         };
@@ -108,6 +98,22 @@ pub fn load_with(
     let refused = found.has_errors();
     diagnostics.extend(found);
     settings.filter(|_| !refused)
+}
+
+/// Where facts from outside come from at this site.
+fn sources(options: &options::Options<'_>) -> Sources {
+    // Who wrote to whom is more than an operational count: without [monitoring] no index of it is kept.
+    let past = options.monitoring.as_ref().is_some_and(|m| m.past_mail.as_ref().is_none_or(|p| *p.get_ref()));
+    let checked =
+        |u: &options::Upstream| u.tls.as_ref().is_some_and(|t| matches!(*t.get_ref(), UpstreamTls::Starttls | UpstreamTls::Implicit));
+    Sources {
+        scanner: options.scan.is_some(),
+        dns: options.dns.is_some(),
+        past,
+        tls: options.upstreams.iter().any(checked),
+        signing: !options.dkim.is_empty(),
+        counts: true,
+    }
 }
 
 /// The files and folders of `[rules] paths` that are there.

@@ -62,6 +62,7 @@ pub struct Rules<'a> {
     pub paths: Vec<Spanned<PathBuf>>,
     pub mode: Said<Mode>,
     pub malformed: Said<Malformed>,
+    pub password_within: Said<Duration>,
     pub tune: Vec<(Spanned<String>, &'a DeTable<'a>)>,
 }
 
@@ -114,6 +115,7 @@ pub struct Monitoring {
     pub impact_assessment: Said<String>,
     pub mandatory: Said<bool>,
     pub subject: Said<bool>,
+    pub past_mail: Said<bool>,
 }
 
 #[derive(Default)]
@@ -126,6 +128,7 @@ pub struct Records {
     pub incidents: Said<Duration>,
     pub held: Said<Duration>,
     pub access: Said<Duration>,
+    pub contacts: Said<Duration>,
 }
 
 pub struct Outbox {
@@ -273,6 +276,7 @@ impl<'a> Rules<'a> {
             paths: t.list("paths", |text| Ok(PathBuf::from(text)), d).unwrap_or_default(),
             mode: t.choice("mode", &[("off", Mode::Off), ("observe", Mode::Observe), ("warn", Mode::Warn), ("enforce", Mode::Enforce)], d),
             malformed: t.choice("malformed", &[("judge", Malformed::Judge), ("reject", Malformed::Reject)], d),
+            password_within: t.parsed("password-within", period, d),
             tune: t.raw("tune", d),
         }
     }
@@ -356,6 +360,7 @@ impl Monitoring {
             impact_assessment: t.require("impact-assessment", assessment, "impact-assessment = \"Minute 2026/41\"", d),
             mandatory: t.boolean("mandatory", d),
             subject: t.boolean("subject", d),
+            past_mail: t.boolean("past-mail", d),
         }
     }
 }
@@ -365,6 +370,7 @@ impl Records {
         let retention = t.table("retention", "records.retention", d);
         let mut kept = |key| retention.as_ref().and_then(|t| t.parsed(key, period, d));
         let (events, incidents, held, access) = (kept("events"), kept("incidents"), kept("held"), kept("access"));
+        let contacts = kept("contacts");
         Records {
             span: t.span(),
             database: t.parsed("database", database, d),
@@ -374,6 +380,7 @@ impl Records {
             incidents,
             held,
             access,
+            contacts,
         }
     }
 }

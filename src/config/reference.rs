@@ -197,6 +197,13 @@ pub const KEYS: &[Key] = &[
         "\"reject\"",
         "Mail that programs may read in several ways: judge every reading and take the strictest verdict, or reject it all.",
     ),
+    key(
+        "rules",
+        "password-within",
+        "24h",
+        "\"3d\"",
+        "A password that follows its protected document to the same recipient within this time is password-disclosed = \"later\".",
+    ),
     key("rules", "tune", "", "", "[rules.tune.ID]: another mode, other clauses or other numbers for a shipped rule, without copying it."),
     //
     key("listener", "name", "", "\"submission\"", "A name for the log, for rules and for `explain --listener`."),
@@ -304,6 +311,13 @@ pub const KEYS: &[Key] = &[
     key("monitoring", "impact-assessment", "", "\"Minute 2026/41\"", "Where the council decided on its impact assessment."),
     key("monitoring", "mandatory", "false", "true", "Whether mail waits (451) when its record cannot be written."),
     key("monitoring", "subject", "false", "true", "Whether the subject is kept with the record, sealed."),
+    key(
+        "monitoring",
+        "past-mail",
+        "true",
+        "false",
+        "Whether keyed hashes of who wrote to whom are kept where a rule asks (seen-together, first-contact, a password sent later). No address, subject or Message-ID can be read out of them.",
+    ),
     //
     key("records", "database", "sqlite:data/lychgate.db", "\"sqlite:data/lychgate.db\"", "The store."),
     key(
@@ -325,6 +339,7 @@ pub const KEYS: &[Key] = &[
     key("records.retention", "incidents", "365d", "\"365d\"", "Records of messages that a rule stopped or changed."),
     key("records.retention", "held", "7d", "\"7d\"", "Held messages, after the decision."),
     key("records.retention", "access", "730d", "\"730d\"", "Who looked at what, and why."),
+    key("records.retention", "contacts", "180d", "\"180d\"", "The index of past mail: keyed hashes of who wrote to whom."),
     //
     key("outbox", "upstream", "the first listener's", "\"provider\"", "The upstream that the gateway's own mail goes to."),
     key(

@@ -67,6 +67,7 @@ pub fn settings(
         console: options.console.as_ref().map(|c| *c.get_ref()),
         log: said(&options.log).unwrap_or(Log::Text),
         policy: Arc::new(policy?),
+        password_within: said(&options.rules.password_within).unwrap_or(Duration::from_secs(86_400)),
         hostname: hostname?,
     })
 }
@@ -425,6 +426,7 @@ impl Resolver<'_> {
             impact_assessment: text(&monitoring.impact_assessment)?,
             mandatory: said(&monitoring.mandatory).unwrap_or(false),
             subject: said(&monitoring.subject).unwrap_or(false),
+            past_mail: said(&monitoring.past_mail).unwrap_or(true),
         })
     }
 
@@ -444,6 +446,7 @@ impl Resolver<'_> {
             incidents: said(&records.incidents).unwrap_or(usual.incidents),
             held: said(&records.held).unwrap_or(usual.held),
             access: said(&records.access).unwrap_or(usual.access),
+            contacts: said(&records.contacts).unwrap_or(usual.contacts),
         };
         Records {
             database: Database::Sqlite(database),

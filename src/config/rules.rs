@@ -31,7 +31,7 @@ use crate::policy::detect::marking::MarkingSettings;
 use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Malformed, Member, Policy, Rule};
 use crate::policy::say::{Fill, Template, TemplateFault};
 use crate::policy::unreadable::heeding;
-use crate::policy::{Mode, Role, Sources};
+use crate::policy::{Mode, Role, Sources, Wants};
 
 /// The largest rule file that is read: a Clerk's longest is a hundredth of it.
 const LARGEST: u64 = 4 << 20;
@@ -496,6 +496,7 @@ impl<'a, 'd> Loading<'a, 'd> {
         if d.has_errors() {
             return None;
         }
+        let asked = asked(&rules, &exempts);
         let member =
             |p: &super::settings::Person| Member { address: p.address.clone(), name: p.name.clone(), personal: p.own_accounts.clone() };
         Some(Policy {
@@ -511,6 +512,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             patterns,
             rates,
             sources: site.sources,
+            asked,
             partners: lists.set("partners"),
             consumer: lists.set("consumer"),
             marking: MarkingSettings {
@@ -527,6 +529,24 @@ impl<'a, 'd> Loading<'a, 'd> {
             hash: hash(docs, site),
         })
     }
+}
+
+/// The facts from outside that may come to matter.
+fn asked(rules: &[Rule], exempts: &[Exempt]) -> Wants {
+    let found = std::cell::Cell::new(Wants::default());
+    let note = |condition: &Condition| {
+        found.set(found.get().and(condition.asks()));
+        false
+    };
+    for rule in rules.iter().filter(|r| r.mode != Mode::Off) {
+        for condition in std::iter::once(&rule.when).chain(&rule.unless) {
+            condition.mentions(&note);
+        }
+    }
+    for exempt in exempts {
+        exempt.when.mentions(&note);
+    }
+    found.get()
 }
 
 /// Of the rule files' text and of what the site says about rules: the same rules give the same hash on every machine.

@@ -38,6 +38,8 @@ pub struct Settings {
     pub time_zone: jiff::tz::TimeZone,
     /// The compiled rules.
     pub policy: Arc<Policy>,
+    /// How long after its protected document a password is `password-disclosed = "later"`.
+    pub password_within: Duration,
     /// The name the gateway gives in greetings, EHLO and Received fields.
     pub hostname: String,
 }
@@ -210,6 +212,8 @@ pub struct Monitoring {
     pub mandatory: bool,
     /// Whether the subject is kept (sealed).
     pub subject: bool,
+    /// Whether an index of past mail is kept, where a rule asks for one.
+    pub past_mail: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -233,6 +237,8 @@ pub struct Retention {
     pub incidents: Duration,
     pub held: Duration,
     pub access: Duration,
+    /// The index of past mail.
+    pub contacts: Duration,
 }
 
 #[derive(Clone)]
@@ -257,7 +263,7 @@ impl std::fmt::Debug for Outbox {
 impl Default for Retention {
     fn default() -> Retention {
         let days = |n: u64| Duration::from_secs(n * 86_400);
-        Retention { events: days(90), incidents: days(365), held: days(7), access: days(730) }
+        Retention { events: days(90), incidents: days(365), held: days(7), access: days(730), contacts: days(180) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::past::{self, PastMail};
 use super::received::{Protocol, Received};
 use super::session::Session;
 use super::site::Site;
@@ -47,6 +48,7 @@ struct Judged {
     size: u64,
     /// What the verdict still hangs on.
     wants: Wants,
+    past: PastMail,
 }
 
 impl Session {
@@ -84,6 +86,7 @@ impl Session {
         if judged.verdict.route.drop.is_some() && judged.verdict.automatic {
             return self.drop_it(judged, &reference, &now).await;
         }
+        self.settle_rates(&mut judged.past);
         // 4 splice
         let plan = self.outgoing(&mut judged, &reference, &now);
         // 5 commit: where the record is mandatory its row is durable before the content goes upstream
@@ -131,6 +134,7 @@ impl Session {
                 let digest = late::digest(&self.settings().name, &self.login, &judged.envelope, judged.message.as_bytes());
                 self.unheard = Some((digest, committed.repeat()));
             }
+            self.add_rates(&judged.past, now.timestamp().as_millisecond());
             self.tell(&mut judged, &reference, now.clone(), false).await;
         }
         let message = std::mem::replace(&mut judged.message, RawMessage::new(Vec::new()));
@@ -153,17 +157,27 @@ impl Session {
             return Some(judged);
         }
         let outside = self.gather(&mut judged, &now).await;
-        self.judge(judged.message, judged.envelope, now, Some(outside)).await
+        let reserved = std::mem::take(&mut judged.past.reserved);
+        let mut judged = self.judge(judged.message, judged.envelope, now, Some(outside)).await?;
+        judged.past.reserved = reserved;
+        Some(judged)
     }
 
     /// Asks outside for what the judgement hangs on, all at once. Whatever cannot be had is unknown, with the reason.
-    async fn gather(&self, judged: &mut Judged, _now: &jiff::Zoned) -> Outside {
+    async fn gather(&self, judged: &mut Judged, now: &jiff::Zoned) -> Outside {
         let message = Arc::new(std::mem::replace(&mut judged.message, RawMessage::new(Vec::new())));
-        let (virus, authenticated) = tokio::join!(self.scan(&message, judged), self.authenticate(&message, judged));
-        let mut outside = Outside { virus, ..Outside::default() };
+        let (virus, authenticated, past, (rates, reserved)) = tokio::join!(
+            self.scan(&message, judged),
+            self.authenticate(&message, judged),
+            self.ask_past(&judged.past),
+            self.count_rates(&judged.past, judged.wants, now.timestamp().as_millisecond()),
+        );
+        let mut outside = Outside { virus, rates, ..Outside::default() };
+        past::tell(past, &mut outside);
         if let Some(Authenticated { spf, dkim, dmarc }) = authenticated {
             (outside.spf, outside.dkim, outside.dmarc) = (spf, dkim, dmarc);
         }
+        judged.past.reserved = reserved;
         outside.settle("it cannot be asked for");
         // Nobody else holds it any more: what was asked has answered or was ended.
         judged.message = Arc::try_unwrap(message).unwrap_or_else(|shared| RawMessage::new(shared.as_bytes().to_vec()));
@@ -401,6 +415,7 @@ impl Session {
             level: judged.verdict.record,
             personal: judged.verdict.personal,
             automatic: judged.verdict.automatic,
+            imprint: judged.past.imprint,
             detectors: Vec::new(),
             outcome,
         }
@@ -427,6 +442,7 @@ impl Session {
             refusal: None,
             size: judged.size,
             wants: Wants::default(),
+            past: judged.past.take_imprint(),
         };
         let entry = self.entry(copy, reference, time, None);
         recorder.reserve(entry).await.map(Some)
@@ -530,10 +546,18 @@ impl Context {
         let subject = settings.monitoring.as_ref().filter(|m| m.subject).map(|_| view.subject().to_string());
         let sender = if verdict.notices.is_empty() { String::new() } else { facts.sender().who.clone().unwrap_or_default() };
         let wants = facts.wants();
+        // What was judged on an earlier pass was counted and remembered there.
+        let mut past = PastMail::default();
+        if !judged_already && refusal.is_none() {
+            past = PastMail::new(&facts, wants, !policy.rates().is_empty());
+            if wants.is_empty() || self.outside.is_some() {
+                past.leaving(&facts, &verdict, settings.password_within);
+            }
+        }
         drop(facts);
         drop(case);
         let size = message.len() as u64;
-        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size, wants }
+        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size, wants, past }
     }
 }
 

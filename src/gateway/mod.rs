@@ -7,6 +7,7 @@ pub mod admission;
 mod dkim;
 pub mod journey;
 pub mod late;
+mod past;
 pub mod received;
 mod reroute;
 pub mod session;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::case::Role;
-use super::outside::{Authentication, Outer, Source};
+use super::outside::{Authentication, Outer, Source, Wants};
 use super::people::Who;
 pub use crate::message::ambiguity::Kind as Ambiguous;
 
@@ -63,6 +63,7 @@ pub enum Condition {
     Dmarc(Vec<Authentication>),
     SeenTogether(bool),
     FirstContact(bool),
+    NearName,
     Rate(RateTest),
     /// Any of these facts could not be had.
     UnknownFact(Vec<Outer>),
@@ -399,7 +400,7 @@ impl Condition {
             // Where no login proves it, this too is asked outside.
             ProvenSender(_) => 90,
             // Asked last: a rule that anything else settles costs no look-up.
-            SeenTogether(_) | FirstContact(_) | Rate(_) | Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | UnknownFact(_) => 100,
+            SeenTogether(_) | FirstContact(_) | NearName | Rate(_) | Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | UnknownFact(_) => 100,
         }
     }
 
@@ -436,19 +437,34 @@ impl Condition {
             }
     }
 
-    /// Whether this word, by itself, asks that source.
+    /// Whether this word, by itself, asks that source and no other.
     pub fn needs(&self, source: Source) -> bool {
-        let asks = |outer: Outer| outer.source() == source;
-        match self {
-            Condition::Virus(_) => asks(Outer::Virus),
-            Condition::Spf(_) => asks(Outer::Spf),
-            Condition::Dkim(_) => asks(Outer::Dkim),
-            Condition::Dmarc(_) => asks(Outer::Dmarc),
-            Condition::SeenTogether(_) => asks(Outer::SeenTogether),
-            Condition::FirstContact(_) => asks(Outer::FirstContact),
-            Condition::Rate(_) => asks(Outer::Rate),
-            Condition::UnknownFact(any) => any.iter().all(|o| asks(*o)),
+        let (asked, all) = (self.asks(), Outer::WORDS.iter().map(|(_, o)| *o));
+        // What stands in the message itself is found without any source.
+        let settles_itself = match self {
+            Condition::PasswordDisclosed(any) => any.iter().any(|d| *d != Disclosure::Later),
+            Condition::NoPasswordDisclosed => true,
             _ => false,
+        };
+        !settles_itself && !asked.is_empty() && all.filter(|o| asked.has(*o)).all(|o| o.source() == source)
+    }
+
+    /// The facts from outside that this word, by itself, asks for.
+    pub fn asks(&self) -> Wants {
+        let one = |outer: Outer| Wants::default().with(outer);
+        match self {
+            Condition::Virus(_) => one(Outer::Virus),
+            Condition::Spf(_) => one(Outer::Spf),
+            Condition::Dkim(_) => one(Outer::Dkim),
+            Condition::Dmarc(_) => one(Outer::Dmarc),
+            Condition::SeenTogether(_) => one(Outer::SeenTogether),
+            Condition::FirstContact(_) => one(Outer::FirstContact),
+            Condition::NearName => one(Outer::NearName),
+            Condition::Rate(_) => one(Outer::Rate),
+            Condition::PasswordDisclosed(any) if any.contains(&Disclosure::Later) => one(Outer::ProtectedBefore),
+            Condition::NoPasswordDisclosed => one(Outer::ProtectedBefore),
+            Condition::UnknownFact(any) => any.iter().fold(Wants::default(), |all, o| all.with(*o)),
+            _ => Wants::default(),
         }
     }
 

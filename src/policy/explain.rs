@@ -272,6 +272,9 @@ fn says_outer(condition: &Condition, facts: &Facts<'_>) -> String {
         FirstContact(wanted) => {
             if is(*wanted) { "there was no mail between them before" } else { "there was mail between them before" }.into()
         }
+        NearName => {
+            if is(true) { "it goes to somebody new whose name is nearly another's" } else { "nobody new has nearly another's name" }.into()
+        }
         Rate(test) => {
             let rate = facts.policy.rates.get(test.rate);
             let n = facts.rate(test.rate).unwrap_or_default();

@@ -135,8 +135,9 @@ impl<'a> Facts<'a> {
             Outer::Spf => self.outer(outer, &outside.spf).map(|_| ()),
             Outer::Dkim => self.outer(outer, &outside.dkim).map(|_| ()),
             Outer::Dmarc => self.outer(outer, &outside.dmarc).map(|_| ()),
-            Outer::SeenTogether => self.outer(outer, &outside.seen_together).map(|_| ()),
-            Outer::FirstContact => self.outer(outer, &outside.first_contact).map(|_| ()),
+            Outer::SeenTogether => self.seen_together().map(|_| ()),
+            Outer::FirstContact => self.first_contact().map(|_| ()),
+            Outer::NearName => self.near_name().map(|_| ()),
             Outer::ProtectedBefore => self.outer(outer, &outside.protected_before).map(|_| ()),
             Outer::Rate => (0..self.policy.rates.len()).map(|rate| self.rate(rate)).find(|r| r.is_err()).unwrap_or(Ok(0)).map(|_| ()),
         };

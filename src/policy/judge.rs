@@ -50,12 +50,9 @@ pub fn holds(condition: &Condition, facts: &Facts<'_>) -> Truth {
         Spf(any) => facts.outer(Outer::Spf, &outside.spf).map_or_else(|t| t, |found| any.contains(&found).into()),
         Dkim(any) => facts.outer(Outer::Dkim, &outside.dkim).map_or_else(|t| t, |found| any.contains(&found).into()),
         Dmarc(any) => facts.outer(Outer::Dmarc, &outside.dmarc).map_or_else(|t| t, |found| any.contains(&found).into()),
-        SeenTogether(wanted) => {
-            facts.outer(Outer::SeenTogether, &outside.seen_together).map_or_else(|t| t, |seen| (seen == *wanted).into())
-        }
-        FirstContact(wanted) => {
-            facts.outer(Outer::FirstContact, &outside.first_contact).map_or_else(|t| t, |first| (first == *wanted).into())
-        }
+        SeenTogether(wanted) => facts.seen_together().map_or_else(|t| t, |seen| (seen == *wanted).into()),
+        FirstContact(wanted) => facts.first_contact().map_or_else(|t| t, |first| (first == *wanted).into()),
+        NearName => facts.near_name().map_or_else(|t| t, Truth::from),
         Rate(test) => facts.rate(test.rate).map_or_else(|t| t, |n| (n >= test.at_least).into()),
         PasswordDisclosed(any) => Truth::any(any.iter().map(|which| disclosed(facts, *which))),
         NoPasswordDisclosed => !Truth::any([Disclosure::Beside, Disclosure::Later].map(|which| disclosed(facts, which))),
@@ -128,7 +125,7 @@ fn is_so(condition: &Condition, facts: &Facts<'_>) -> bool {
         // Judged above.
         Always | All(_) | Any(_) | Not(_) | Is(..) | IfReadable(_) | ProvenSender(_) | Impersonates(_) | SendsAsOther(_) => false,
         PasswordDisclosed(_) | NoPasswordDisclosed => false,
-        Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | Rate(_) | UnknownFact(_) => false,
+        Virus(_) | Spf(_) | Dkim(_) | Dmarc(_) | SeenTogether(_) | FirstContact(_) | NearName | Rate(_) | UnknownFact(_) => false,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod judge;
 pub mod logic;
 pub mod outside;
+pub mod past;
 pub mod pattern;
 pub mod people;
 pub mod plain;

@@ -36,6 +36,8 @@ pub enum Outer {
     Dmarc,
     SeenTogether,
     FirstContact,
+    /// A recipient who is new to the sender and nearly somebody else by name.
+    NearName,
     /// A protected document went from this sender to one of these recipients before.
     ProtectedBefore,
     Rate,
@@ -49,6 +51,7 @@ impl Outer {
         ("dmarc", Outer::Dmarc),
         ("seen-together", Outer::SeenTogether),
         ("first-contact", Outer::FirstContact),
+        ("near-name", Outer::NearName),
         ("password-disclosed", Outer::ProtectedBefore),
         ("rate", Outer::Rate),
     ];
@@ -62,7 +65,8 @@ impl Outer {
         match self {
             Outer::Virus => Source::Scanner,
             Outer::Spf | Outer::Dkim | Outer::Dmarc => Source::Dns,
-            Outer::SeenTogether | Outer::FirstContact | Outer::ProtectedBefore | Outer::Rate => Source::Past,
+            Outer::SeenTogether | Outer::FirstContact | Outer::NearName | Outer::ProtectedBefore => Source::Past,
+            Outer::Rate => Source::Counts,
         }
     }
 }
@@ -74,6 +78,8 @@ pub enum Source {
     Dns,
     /// The index of past mail.
     Past,
+    /// What was counted lately.
+    Counts,
 }
 
 /// Which sources this site has.
@@ -86,16 +92,19 @@ pub struct Sources {
     pub tls: bool,
     /// There is a key that mail can be signed with.
     pub signing: bool,
+    /// What was sent of late is counted.
+    pub counts: bool,
 }
 
 impl Sources {
-    pub const ALL: Sources = Sources { scanner: true, dns: true, past: true, tls: true, signing: true };
+    pub const ALL: Sources = Sources { scanner: true, dns: true, past: true, tls: true, signing: true, counts: true };
 
     pub fn has(self, source: Source) -> bool {
         match source {
             Source::Scanner => self.scanner,
             Source::Dns => self.dns,
             Source::Past => self.past,
+            Source::Counts => self.counts,
         }
     }
 }
@@ -106,7 +115,8 @@ impl Source {
         match self {
             Source::Scanner => "no virus scanner is set up ([scan] in the site file)",
             Source::Dns => "no look-ups in the DNS are set up ([dns] in the site file)",
-            Source::Past => "no index of past mail is kept",
+            Source::Past => "no index of past mail is kept ([monitoring] in the site file)",
+            Source::Counts => "nothing is counted",
         }
     }
 }
@@ -139,8 +149,11 @@ pub struct Outside {
     pub dmarc: Fact<Authentication>,
     /// All visible outsiders had seen one another before.
     pub seen_together: Fact<bool>,
-    /// No earlier mail either way between the sender and one of those concerned.
+    /// No earlier mail either way: for outbound mail, between the sender and one of the outsiders; for inbound, between the sender
+    /// and any of those who get it.
     pub first_contact: Fact<bool>,
+    /// One of the recipients with a look-alike name is new to the sender.
+    pub near_name: Fact<bool>,
     pub protected_before: Fact<bool>,
     /// By the policy's rates, in their order.
     pub rates: Vec<Fact<u64>>,
@@ -153,6 +166,7 @@ static UNASKED: Outside = Outside {
     dmarc: Fact::Unasked,
     seen_together: Fact::Unasked,
     first_contact: Fact::Unasked,
+    near_name: Fact::Unasked,
     protected_before: Fact::Unasked,
     rates: Vec::new(),
 };
@@ -161,6 +175,11 @@ impl Outside {
     /// Nothing was asked.
     pub fn unasked() -> &'static Outside {
         &UNASKED
+    }
+
+    /// What the index of past mail says: first contact, near name, seen together, protected before.
+    pub fn of_past(&mut self) -> [&mut Fact<bool>; 4] {
+        [&mut self.first_contact, &mut self.near_name, &mut self.seen_together, &mut self.protected_before]
     }
 
     /// Whatever was not asked cannot be told, for this reason.
@@ -174,7 +193,7 @@ impl Outside {
         for fact in [&mut self.spf, &mut self.dkim, &mut self.dmarc] {
             settle(fact, why);
         }
-        for fact in [&mut self.seen_together, &mut self.first_contact, &mut self.protected_before] {
+        for fact in self.of_past() {
             settle(fact, why);
         }
         self.rates.iter_mut().for_each(|fact| settle(fact, why));
@@ -205,6 +224,7 @@ impl Wants {
         Outer::WORDS.iter().any(|(_, o)| o.source() == source && self.has(*o))
     }
 
+    /// These and those.
     pub fn and(self, other: Wants) -> Wants {
         Wants(self.0 | other.0)
     }

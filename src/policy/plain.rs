@@ -271,6 +271,7 @@ fn says(condition: &Condition, policy: &Policy) -> String {
             either(*yes, "all outsiders on it have seen one another before", "not all outsiders on it have seen one another before")
         }
         FirstContact(yes) => either(*yes, "there was no mail between the two before", "there was mail between the two before"),
+        NearName => "it goes to somebody new whose name is nearly that of a councillor, an employee or another recipient".into(),
         Rate(test) => match policy.rates().get(test.rate) {
             Some(rate) => {
                 let of = match rate.of {

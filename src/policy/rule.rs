@@ -7,7 +7,7 @@ use super::adopted::Adopted;
 use super::condition::{Condition, Rate};
 use super::detect::encryption::EncryptionSettings;
 use super::detect::marking::MarkingSettings;
-use super::outside::{Source, Sources};
+use super::outside::{Source, Sources, Wants};
 use super::pattern::PatternSet;
 use super::people::{AddressSet, Class, Who, domain_of};
 use super::say::Template;
@@ -24,6 +24,8 @@ pub struct Policy {
     /// What rules count over time, each once.
     pub(crate) rates: Vec<Rate>,
     pub(crate) sources: Sources,
+    /// Facts from outside that any rule may ask for.
+    pub(crate) asked: Wants,
     pub(crate) partners: Arc<AddressSet>,
     pub(crate) consumer: Arc<AddressSet>,
     pub(crate) marking: MarkingSettings,
@@ -285,6 +287,11 @@ impl Policy {
         self.rules.iter().filter(move |r| r.mode != Mode::Off && r.when.requires(&lacks)).map(|r| &*r.id)
     }
 
+    /// Facts from outside that any rule may ask for. What none asks for, nobody need remember.
+    pub fn asked(&self) -> Wants {
+        self.asked
+    }
+
     /// Where facts from outside come from at this site.
     pub fn sources(&self) -> Sources {
         self.sources
@@ -325,6 +332,7 @@ impl Default for Policy {
             patterns: Vec::new(),
             rates: Vec::new(),
             sources: Sources::default(),
+            asked: Wants::default(),
             partners: Arc::default(),
             consumer: Arc::default(),
             marking: MarkingSettings::default(),

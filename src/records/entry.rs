@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::RecordClass;
+use crate::policy::past::Imprint;
 use crate::policy::verdict::FactSummary;
 use crate::policy::{Disposition, Envelope, Match, Mode, RecordLevel, Role};
 use crate::smtp::Reply;
@@ -55,6 +56,8 @@ pub struct Entry {
     /// Marked personal or private: counted, nothing else.
     pub personal: bool,
     pub automatic: bool,
+    /// What the index of past mail is to remember once it is delivered.
+    pub imprint: Option<Box<Imprint>>,
     /// Detectors that found something, and how often.
     pub detectors: Vec<(Arc<str>, u32)>,
     /// What became of the content; none while that is open (a reserved row).
@@ -108,12 +111,18 @@ impl Entry {
         }
     }
 
+    /// What is to be remembered of it, if it was delivered.
+    pub(super) fn imprint(&self) -> Option<&Imprint> {
+        self.imprint.as_deref().filter(|_| self.outcome.as_ref().is_some_and(|o| o.code / 100 == 2))
+    }
+
     /// About the memory that it takes while it waits.
     pub(super) fn weight(&self) -> usize {
         let fixed = size_of::<Entry>() + 256;
         let recipients = self.envelope.recipients.iter().map(|r| r.address.as_str().len() + 64).sum::<usize>();
         let texts = self.message_id.as_ref().map_or(0, String::len) + self.subject.as_ref().map_or(0, String::len);
-        fixed + recipients + texts + self.matches.len() * 256
+        let imprint = self.imprint.as_ref().map_or(0, |i| i.weight());
+        fixed + recipients + texts + imprint + self.matches.len() * 256
     }
 }
 

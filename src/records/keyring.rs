@@ -39,9 +39,13 @@ pub fn ring_path(key_file: &Path) -> PathBuf {
     name.into()
 }
 
-/// How long one key serves: a day, or a quarter of the retention where that is short, so that what is erased is erased on time.
-pub fn period_length(retention: Duration) -> Duration {
+/// How long one key serves: a day, or a quarter of the retention where that is short, so that what is erased is erased on time. The
+/// index of past mail is asked under every key that lives, so its keys are few: each serves a sixth of the retention.
+pub fn period_length(class: RecordClass, retention: Duration) -> Duration {
     const DAY: Duration = Duration::from_secs(86_400);
+    if class == RecordClass::Contacts {
+        return (retention / 6).max(Duration::from_millis(250));
+    }
     if retention >= 4 * DAY { DAY } else { (retention / 4).max(Duration::from_millis(250)) }
 }
 
@@ -93,7 +97,7 @@ impl Keyring {
         if let Some(period) = self.stored(class, at)? {
             return Ok(self.remember(class, period));
         }
-        let length = millis(period_length(retention));
+        let length = millis(period_length(class, retention));
         let natural = at.div_euclid(length) * length;
         // Neighbours made under another retention may cut into the natural period; none may overlap.
         let after: Option<i64> =

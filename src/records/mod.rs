@@ -1,7 +1,8 @@
 //! The monitoring record: what was decided about each message, sealed, for as long as the council's retention says.
 //!
 //! One row a message, written by one thread in groups ([`Recorder`]), sealed under keys of its class and period ([`sealing`],
-//! [`keyring`]), found again by keyed hashes ([`trace`]), purged on time ([`retention`]). Mail that is in the gateway's own care
+//! [`keyring`]), found again by keyed hashes ([`trace`]), purged on time ([`retention`]). Beside it stands an index of past mail
+//! that holds keyed hashes and nothing else, where a rule asks for one ([`past`]), and counts of the last hours ([`rates`]). Mail that is in the gateway's own care
 //! (notices, later held mail) has a store of its own ([`custody`]), fully synchronous.
 //!
 //! **Never here:** a body, matched text, a file name; a recipient's address that could be read out (they are hashes: a known
@@ -12,7 +13,9 @@ pub mod custody;
 pub mod entry;
 pub mod error;
 pub mod keyring;
+mod past;
 pub mod place;
+mod rates;
 pub mod recorder;
 pub mod retention;
 pub mod row;
@@ -24,6 +27,7 @@ pub mod trace;
 pub use entry::{Class, Classes, Entry, Outcome};
 pub use error::StoreError;
 pub use place::{Options, prepare};
+pub use rates::{Rates, Reserved};
 pub use recorder::{Counters, QueueFull, Recorder, Ticket};
 pub use retention::Receipt;
 pub use row::Row;
@@ -42,6 +46,8 @@ pub enum RecordClass {
     Access,
     /// The gateway's own mail, until it is delivered.
     Custody,
+    /// The index of past mail.
+    Contacts,
 }
 
 impl RecordClass {
@@ -53,6 +59,7 @@ impl RecordClass {
             RecordClass::Held => 3,
             RecordClass::Access => 4,
             RecordClass::Custody => 5,
+            RecordClass::Contacts => 6,
         }
     }
 
@@ -64,6 +71,7 @@ impl RecordClass {
             RecordClass::Held => "held",
             RecordClass::Access => "access",
             RecordClass::Custody => "custody",
+            RecordClass::Contacts => "contacts",
         }
     }
 }

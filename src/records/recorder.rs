@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use super::entry::{Entry, Kept, Outcome};
 use super::retention::{Progress, Receipt, interval};
 use super::store::{Address, Store};
-use super::{Options, StoreError};
+use super::{Options, Rates, StoreError};
+use crate::policy::past::{Answer, Question};
 
 /// How long entries gather before they are written together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -27,6 +28,8 @@ const EAGER: usize = 1 << 20;
 const MOST: usize = 16 << 20;
 /// How long a session waits for its mandatory row before it is answered 451.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a message waits for what the index of past mail says.
+const ANSWER: Duration = Duration::from_secs(2);
 /// Failures in a row after which a group that is not the disk's fault is given up.
 const STUBBORN: u32 = 5;
 
@@ -41,6 +44,7 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
     mandatory: bool,
     monitored: bool,
+    rates: Arc<Rates>,
 }
 
 struct Shared {
@@ -69,9 +73,14 @@ enum Job {
     Complete(Address, Box<Entry>),
     Flush(oneshot::Sender<Result<(), StoreError>>),
     Retention(oneshot::Sender<Result<Receipt, StoreError>>),
+    Past(Box<Question>, oneshot::Sender<Result<Answer, StoreError>>),
+    Counted(Vec<String>, oneshot::Sender<Result<Counted, StoreError>>),
     #[cfg(test)]
     With(Box<dyn FnOnce(&mut Store) + Send>),
 }
+
+/// For each key that was asked for: buckets and numbers.
+type Counted = Vec<Vec<(i64, u64)>>;
 
 /// The queue was full: the entry is lost, and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,7 +137,8 @@ impl Recorder {
             .name("records".into())
             .spawn(move || writer.run())
             .map_err(|e| StoreError::io(&options.database, e))?;
-        let inner = Inner { shared, writer: Mutex::new(Some(thread)), mandatory, monitored: options.monitoring.is_some() };
+        let inner =
+            Inner { shared, writer: Mutex::new(Some(thread)), mandatory, monitored: options.monitoring.is_some(), rates: Arc::default() };
         Ok(Recorder { inner: Arc::new(inner) })
     }
 
@@ -215,6 +225,23 @@ impl Recorder {
     /// Purges now.
     pub async fn retention_run(&self) -> Result<Receipt, StoreError> {
         self.ask(Job::Retention).await?
+    }
+
+    /// What was counted of late.
+    pub fn rates(&self) -> &Arc<Rates> {
+        &self.inner.rates
+    }
+
+    /// Asks the index of past mail, in which everything recorded so far stands when it answers.
+    pub async fn past(&self, question: Question) -> Result<Answer, StoreError> {
+        let asked = self.ask(|answer| Job::Past(Box::new(question), answer));
+        tokio::time::timeout(ANSWER, asked).await.map_err(|_| StoreError::Slow)??
+    }
+
+    /// What the store has counted for each of these keys.
+    pub async fn counted(&self, keys: Vec<String>) -> Result<Counted, StoreError> {
+        let asked = self.ask(|answer| Job::Counted(keys, answer));
+        tokio::time::timeout(ANSWER, asked).await.map_err(|_| StoreError::Slow)??
     }
 
     /// Asks the writer and waits for it.
@@ -426,6 +453,12 @@ impl Writer {
                 Job::Retention(answer) => {
                     let _ = answer.send(self.purge_all());
                 }
+                Job::Past(question, answer) => {
+                    let _ = answer.send(self.store.past(&question));
+                }
+                Job::Counted(keys, answer) => {
+                    let _ = answer.send(self.store.counted(&keys));
+                }
                 #[cfg(test)]
                 Job::With(act) => act(&mut self.store),
             }
@@ -476,6 +509,13 @@ impl Writer {
                 }
                 Job::Retention(answer) => {
                     let _ = answer.send(self.purge_all());
+                }
+                // What waits to be written may be what is asked for.
+                Job::Past(_, answer) => {
+                    let _ = answer.send(Err(StoreError::Unwritten));
+                }
+                Job::Counted(_, answer) => {
+                    let _ = answer.send(Err(StoreError::Unwritten));
                 }
                 #[cfg(test)]
                 Job::With(act) => act(&mut self.store),

@@ -9,7 +9,7 @@ use rusqlite::params;
 
 use super::keyring::millis;
 use super::store::{Store, first_id, last_retention};
-use super::{RecordClass, StoreError, tally};
+use super::{RecordClass, StoreError, past, tally};
 
 /// What a purge did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -35,7 +35,7 @@ pub struct ClassReceipt {
 }
 
 /// The classes that this database holds.
-const CLASSES: [RecordClass; 3] = [RecordClass::Events, RecordClass::Incidents, RecordClass::Access];
+const CLASSES: [RecordClass; 4] = [RecordClass::Events, RecordClass::Incidents, RecordClass::Access, RecordClass::Contacts];
 /// Rows in one piece of work.
 const PIECE: i64 = 5_000;
 
@@ -63,12 +63,19 @@ impl Store {
                 continue;
             }
             if let Some(shorter) = before.map(|b| b - millis(now)).filter(|d| *d > 0) {
-                let table = if class == RecordClass::Access { "access" } else { "record" };
-                // The access log has no class column: all of it is of that class.
-                let of_class = if class == RecordClass::Access { "?2 = ?2" } else { "class = ?2" };
-                self.db
-                    .execute(&format!("UPDATE {table} SET expires = expires - ?1 WHERE {of_class}"), params![shorter, class.number()])?;
+                let tables: &[&str] = match class {
+                    RecordClass::Access => &["access"],
+                    RecordClass::Contacts => &past::TABLES,
+                    _ => &["record"],
+                };
+                // The others have no class column: all of them is of their class.
+                let of_class = if tables == ["record"] { "class = ?2" } else { "?2 = ?2" };
+                for table in tables {
+                    let shorten = format!("UPDATE {table} SET expires = expires - ?1 WHERE {of_class}");
+                    self.db.execute(&shorten, params![shorter, class.number()])?;
+                }
                 self.ring.shorten(class, now)?;
+                self.past.forget();
             }
             self.db.execute(
                 "INSERT INTO retention (class, milliseconds) VALUES (?1, ?2) ON CONFLICT (class) DO UPDATE SET milliseconds = excluded.milliseconds",
@@ -88,6 +95,7 @@ impl Store {
             // Rows of a class lie in order of time, give or take a moment: a piece without an expired row is the end.
             let gone = match class {
                 RecordClass::Access => self.db.prepare_cached("DELETE FROM access WHERE expires <= ?1")?.execute([now])?,
+                RecordClass::Contacts => self.purge_past(now)?,
                 _ => self
                     .db
                     .prepare_cached(
@@ -101,9 +109,17 @@ impl Store {
             }
         }
         for (class, told) in CLASSES.into_iter().zip(&mut receipt.classes) {
-            told.keys += self.ring.drop_expired(class, now)? as u64;
+            let keys = self.ring.drop_expired(class, now)? as u64;
+            told.keys += keys;
+            if class == RecordClass::Contacts && keys > 0 {
+                self.past.forget();
+            }
             let count = match class {
                 RecordClass::Access => self.db.query_row("SELECT count(*) FROM access", [], |r| r.get::<_, i64>(0))?,
+                RecordClass::Contacts => {
+                    let count = "SELECT (SELECT count(*) FROM past) + (SELECT count(*) FROM circle) + (SELECT count(*) FROM rate)";
+                    self.db.query_row(count, [], |r| r.get::<_, i64>(0))?
+                }
                 _ => self.drop_batches(class, now)?,
             };
             told.remaining = count as u64;
@@ -114,6 +130,17 @@ impl Store {
         }
         receipt.time = jiff::Timestamp::from_millisecond(now).unwrap_or_default();
         Ok(Progress::Done)
+    }
+
+    /// One piece of what the index of past mail is to forget; says how many rows went.
+    fn purge_past(&mut self, now: i64) -> Result<usize, StoreError> {
+        let mut gone = 0;
+        for (table, key) in past::TABLES.into_iter().zip(["period, hash", "period, hash", "period, hash, bucket"]) {
+            let forget =
+                format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE expires <= ?1 ORDER BY expires LIMIT ?2)");
+            gone += self.db.prepare_cached(&forget)?.execute(params![now, PIECE])?;
+        }
+        Ok(gone)
     }
 
     /// Index batches go with their last row. Says how many rows of the class are left, by its numbers.

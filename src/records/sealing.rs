@@ -106,6 +106,16 @@ pub enum Kind {
     Reference = 4,
     /// A person was told about a rule and a message.
     Told = 5,
+    /// Two people had mail with one another.
+    Contact = 6,
+    /// A protected document went from one to another.
+    Protected = 7,
+    /// A message in which people saw one another.
+    Thread = 8,
+    /// Somebody in such a message.
+    Member = 9,
+    /// What is counted of whom.
+    Rate = 10,
 }
 
 /// The place of a sealed row: what its seal is bound to.

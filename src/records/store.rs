@@ -12,7 +12,8 @@ use super::place::Options;
 use super::row;
 use super::sealing::{Nonces, RowPlace, SiteKey, Table};
 use super::tally::Tally;
-use super::{RecordClass, StoreError};
+use super::{RecordClass, StoreError, past};
+use crate::policy::past::{Answer, Question};
 
 /// The database and the keys, owned by one thread.
 pub(super) struct Store {
@@ -22,6 +23,7 @@ pub(super) struct Store {
     nonces: Nonces,
     buffer: Vec<u8>,
     batches: Vec<Batch>,
+    pub(super) past: super::past::Periods,
 }
 
 /// What one commit adds to the index of one class and period.
@@ -95,14 +97,23 @@ impl Store {
         // A mandatory row is on the disk before its message goes on; otherwise a power cut may cost the last moment's rows.
         let sync = if options.monitoring.is_some_and(|m| m.mandatory) { Sync::Full } else { Sync::Normal };
         let db = connect(&options.database, sync)?;
-        Ok(Store { db, ring, options: options.clone(), nonces: Nonces::new(), buffer: Vec::new(), batches: Vec::new() })
+        super::past::prepare(&db)?;
+        Ok(Store {
+            db,
+            ring,
+            options: options.clone(),
+            nonces: Nonces::new(),
+            buffer: Vec::new(),
+            batches: Vec::new(),
+            past: Default::default(),
+        })
     }
 
     /// Writes a group in one transaction: all of it or nothing. Says where each row is; none for what is only counted.
     pub(super) fn write<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a Entry> + Clone,
-        completed: &[(Address, &Entry)],
+        completed: &[(Address, &'a Entry)],
     ) -> Result<Vec<Option<Address>>, StoreError> {
         let monitored = self.options.monitoring.is_some();
         let mut tally = Tally::default();
@@ -128,7 +139,7 @@ impl Store {
         {
             let mut insert = tx.prepare_cached("INSERT INTO record (id, class, period, expires, sealed) VALUES (?1, ?2, ?3, ?4, ?5)")?;
             let keep_subject = self.options.monitoring.is_some_and(|m| m.subject);
-            for entry in entries {
+            for entry in entries.clone() {
                 let Kept::Row(class) = entry.kept(monitored) else {
                     places.push(None);
                     continue;
@@ -161,6 +172,11 @@ impl Store {
         for batch in &mut self.batches {
             write_batch(&tx, batch)?;
         }
+        for entry in entries.chain(completed.iter().map(|(_, entry)| *entry)) {
+            if let Some(imprint) = entry.imprint() {
+                past::remember(&tx, &mut self.ring, &mut self.past, &self.options, entry.time.as_millisecond(), imprint)?;
+            }
+        }
         tally.write(&tx)?;
         tx.commit()?;
         // One long list must not hold its memory for ever.
@@ -169,6 +185,18 @@ impl Store {
         }
         self.batches.clear();
         Ok(places)
+    }
+}
+
+impl Store {
+    /// What the index of past mail says.
+    pub(super) fn past(&mut self, question: &Question) -> Result<Answer, StoreError> {
+        past::answer(&self.db, &self.ring, &mut self.past, jiff::Timestamp::now().as_millisecond(), question)
+    }
+
+    /// What was counted for each key.
+    pub(super) fn counted(&mut self, keys: &[String]) -> Result<Vec<Vec<(i64, u64)>>, StoreError> {
+        past::counted(&self.db, &self.ring, &mut self.past, jiff::Timestamp::now().as_millisecond(), keys)
     }
 }
 
@@ -186,6 +214,7 @@ impl Options {
             RecordClass::Held => self.retention.held,
             RecordClass::Access => self.retention.access,
             RecordClass::Custody => super::custody::KEPT,
+            RecordClass::Contacts => self.retention.contacts,
         }
     }
 }
@@ -199,6 +228,7 @@ pub(super) enum Sync {
 pub(super) fn connect(path: &Path, sync: Sync) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(64);
     db.execute_batch(match sync {
         Sync::Normal => "PRAGMA synchronous = NORMAL;",
         Sync::Full => "PRAGMA synchronous = FULL;",

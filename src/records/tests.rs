@@ -38,7 +38,7 @@ impl Folder {
         Options {
             database: self.path("data/lychgate.db"),
             key_file: self.path("data/site.key"),
-            retention: Retention { events: 90 * DAY, incidents: 365 * DAY, held: 7 * DAY, access: 730 * DAY },
+            retention: Retention { events: 90 * DAY, incidents: 365 * DAY, held: 7 * DAY, access: 730 * DAY, contacts: 180 * DAY },
             queue: 10_000,
             monitoring: Some(Monitoring { mandatory: false, subject: false }),
         }
@@ -97,6 +97,7 @@ pub(crate) fn entry(sender: &str, recipients: &[&str]) -> Entry {
         level: RecordLevel::Metadata,
         personal: false,
         automatic: false,
+        imprint: None,
         detectors: Vec::new(),
         outcome: Some(Outcome { code: 250, upstream_reply: Some("250 2.0.0 Ok: queued as 4FK".into()) }),
     }
@@ -242,7 +243,7 @@ async fn what_has_expired_is_gone_with_its_key() {
     let receipt = recorder.retention_run().await.unwrap();
     assert_eq!(
         receipt.classes.iter().map(|c| (c.class, c.rows, c.remaining)).collect::<Vec<_>>(),
-        [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2)]
+        [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2), ("contacts", 0, 0)]
     );
     assert_eq!(recorder.counters().purged, 50);
 }

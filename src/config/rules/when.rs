@@ -874,7 +874,12 @@ impl<'a> Loading<'a, '_> {
             "dkim" => self.words(reader, value, word, Authentication::WORDS).map(Condition::Dkim),
             "dmarc" => self.words(reader, value, word, Authentication::WORDS).map(Condition::Dmarc),
             "seen-together" => reader.boolean(value, word, self.d).map(Condition::SeenTogether),
-            "first-contact" => reader.boolean(value, word, self.d).map(Condition::FirstContact),
+            "first-contact" => match value.get_ref() {
+                DeValue::String(text) if !matches!(text.as_ref(), "true" | "false" | "yes" | "no") => {
+                    reader.one_of(value, word, &["near-name"], self.d).map(|_| Condition::NearName)
+                }
+                _ => reader.boolean(value, word, self.d).map(Condition::FirstContact),
+            },
             "unknown" => self.unknown_fact(reader, value, word),
             "rate" => self.rate(reader, value),
             _ => return None,

@@ -10,6 +10,7 @@ pub mod impersonation;
 pub mod links;
 pub mod look_alike;
 pub mod marking;
+pub mod near_name;
 pub mod own_account;
 pub mod passwords;
 pub mod prefixes;

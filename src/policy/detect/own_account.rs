@@ -133,7 +133,7 @@ fn local(address: &str) -> Option<&str> {
 }
 
 /// A name's words, lower case, offices and titles off.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     name.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).filter(|w| !w.is_empty() && !OFFICES.contains(&w.as_str())).collect()
 }
 

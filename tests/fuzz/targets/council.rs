@@ -126,6 +126,7 @@ pub fn harmless(policy: &Policy) -> Outside {
         dmarc: Fact::Known(Authentication::Pass),
         seen_together: Fact::Known(false),
         first_contact: Fact::Known(false),
+        near_name: Fact::Known(false),
         protected_before: Fact::Known(false),
         rates: policy.rates().iter().map(|_| Fact::Known(1)).collect(),
     }
