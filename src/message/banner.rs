@@ -87,6 +87,11 @@ fn edit(view: &View<'_>, part: &Part, text: &str) -> Option<(std::ops::Range<usi
         return None;
     }
     let raw = &view.raw()[part.body.clone()];
+    // A byte order mark says how to read what follows, and only from the very start.
+    let head = view.decoded_prefix(part, 3);
+    if [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| head.starts_with(mark)) {
+        return None;
+    }
     let html = part.content_type == "text/html";
     let words = if html { boxed(text) } else { format!("{text}\r\n\r\n") };
     match part.encoding {
@@ -306,6 +311,7 @@ mod tests {
             "\n-----BEGIN PGP SIGNED MESSAGE-----\nx\n",
             "Content-Type: text/plain\nContent-Type: text/html\n\nx\n",
             "Content-Type: text/plain; charset=utf-16\n\nx\n",
+            "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n//5IAGkA\n",
             "Content-Type: image/png\n\nx\n",
         ] {
             let (outcome, out) = placed(raw, TEXT);

@@ -17,6 +17,7 @@ pub const TARGET: Target = Target {
             "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\nSGVsbG8=\n",
             "Content-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n<body style=3D\"a=\n:b\"><p>Hello</p>\n",
             "Content-Type: multipart/alternative; boundary=a\n\n--a\n\nplain\n--a\nContent-Type: text/html\n\n<p>html</p>\n--a--\n",
+            "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n//5IAGkA\n",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n--b\nContent-Type: text/html\n\n<p>html</p>\n--b--\n",
             "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPGJvZHk+PHA+SGVsbG88L3A+\n",
         ])
