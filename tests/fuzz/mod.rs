@@ -12,7 +12,7 @@ use self::targets::Target;
 use crate::support::{Random, given};
 
 /// Changed inputs for each target.
-const CHANGES: usize = 400;
+const CHANGES: usize = 250;
 static FOLDER: LazyLock<Option<PathBuf>> = LazyLock::new(|| given("fuzzing from given files"));
 
 fn run(name: &str) {

@@ -69,6 +69,10 @@ fn run(octets: &[u8]) {
                 let raw_text = String::from_utf8_lossy(after.raw_body(field)).into_owned();
                 for text in [raw_text.as_str(), &words::decode(after.raw_body(field))] {
                     for found in ADDRESS.find_iter(text) {
+                        // The start of something longer, which is no address.
+                        if text[found.end()..].chars().next().is_some_and(|c| c.is_alphanumeric() || !c.is_ascii()) {
+                            continue;
+                        }
                         let (local, domain) = text[found.range()].rsplit_once('@').expect("it has one");
                         let kept = domain.eq_ignore_ascii_case("wragby.uk") || authors.contains(&normal(local, domain));
                         let from = from_shows.contains(&text[found.range()]);

@@ -10,7 +10,7 @@ use super::{Given, Target};
 pub const TARGET: Target = Target {
     name: "links",
     run,
-    seeds: || super::texts(&["a", "bcdefghijklmnopqrstuvwxyz", "\u{1}<a href=\"http://192.0.2.1/\">x</a>", "\u{1}<a href='https://bit.ly/x'>https://bank.co.uk</a>"]),
+    seeds: || super::texts(&["a", "bcdefghijklmnopqrstuvwxyz", "\u{1}<a href=\"http://192.0.2.1/\">x</a>", "\u{1}<a href='https://bit.ly/x'>https://bank.co.uk</a>", "\u{1}<a href=\"ht\n\ntp://192.0.2.1/\">-</a>"]),
     given: Given::Nothing,
 };
 
@@ -27,7 +27,8 @@ fn run(octets: &[u8]) {
         let each = ALL.map(|k| has_any(&view, &[k], &[]));
         assert_eq!(has_any(&view, &ALL, &[]), each.contains(&true));
         // No link, no finding.
-        let text = String::from_utf8_lossy(html).to_lowercase();
+        // Browsers pass over line ends within an address.
+        let text: String = String::from_utf8_lossy(html).to_lowercase().split_whitespace().collect();
         assert!(text.contains("http") || text.contains('&') || !each.contains(&true), "{text}");
         return;
     }

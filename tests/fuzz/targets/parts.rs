@@ -91,6 +91,10 @@ fn built(input: &mut Input<'_>) {
     assert_eq!(found, truth, "{}", String::from_utf8_lossy(&out));
     assert_eq!(view.ambiguities(), []);
 
+    // The other reader loses its way among messages within multiparts (and says so in a debug assertion): it is shown none.
+    if view.parts().iter().any(|p| p.nested_message) {
+        return;
+    }
     let theirs = mail_parser::MessageParser::default().parse(&out).expect("it is a message");
     let mut leaves = Vec::new();
     leaves_of(&theirs, &mut leaves);
