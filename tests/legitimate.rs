@@ -93,7 +93,7 @@ impl Parish {
             chair: Some(at("chair")),
         };
         let person = |(local, name): &(&str, &str)| Person { address: at(local), name: Some(name.to_string()), own_accounts: Vec::new() };
-        let people = People { councillors: self.people.iter().map(person).collect(), staff: Vec::new() };
+        let people = People { councillors: self.people.iter().map(person).collect(), staff: Vec::new(), ..People::default() };
         let markings = Markings::default();
         let listeners = [("submission".into(), Role::Submission), ("connector".into(), Role::Connector), ("mx".into(), Role::Mx)];
         let site = Site {

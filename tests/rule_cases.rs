@@ -51,6 +51,7 @@ fn people() -> People {
             person("cllr.ashby@wragbyparishcouncil.gov.uk", "Jane Ashby", &[]),
         ],
         staff: vec![],
+        ..People::default()
     }
 }
 

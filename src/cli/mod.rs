@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod check;
 pub mod explain;
+pub mod people;
 pub mod policy;
 pub mod trace;
 
@@ -43,6 +44,8 @@ enum Command {
     },
     /// What would happen to messages, and why. Sends nothing, changes nothing
     Explain(explain::Args),
+    /// Register accounts of people's own without naming them
+    People(people::Args),
     /// Find a message in the record: did it arrive, what was done with it
     Trace(trace::Args),
     /// Measure a burst of mail through the gateway beside the same burst without it
@@ -76,6 +79,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Serve { site } => serve(site.config.as_deref()),
         Command::Check { site } => check::run(site.config.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::People(arguments) => people::run(&arguments),
         Command::Trace(arguments) => match load(arguments.config.as_deref()) {
             Some(settings) => trace::run(&arguments, &settings),
             None => ExitCode::FAILURE,

@@ -6,6 +6,7 @@
 pub mod diagnostics;
 mod files;
 pub mod options;
+pub mod own_accounts;
 pub mod reference;
 mod resolve;
 pub mod rules;

@@ -14,6 +14,7 @@ use super::syntax;
 use super::table::Table;
 use super::units::{self, Fault};
 use crate::message::protection::Strength;
+use crate::policy::account_key;
 use crate::policy::{Malformed, Mode, Role};
 use crate::smtp::address::{Address, Charset};
 
@@ -188,7 +189,7 @@ pub struct People {
     pub councillors: Vec<Spanned<(Option<String>, Address)>>,
     pub staff: Vec<Spanned<(Option<String>, Address)>>,
     /// A council address, and accounts of the same person's own.
-    pub own_accounts: Vec<(Spanned<String>, Vec<Spanned<Address>>)>,
+    pub own_accounts: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
 }
 
 #[derive(Default)]
@@ -459,7 +460,7 @@ impl People {
             councillors: t.list("councillors", named_address, d).unwrap_or_default(),
             staff: t.list("staff", named_address, d).unwrap_or_default(),
             own_accounts: own
-                .map(|t| t.names().map(|name| (name.clone(), t.list(name.get_ref(), address, d).unwrap_or_default())).collect())
+                .map(|t| t.names().map(|name| (name.clone(), t.list(name.get_ref(), own_account, d).unwrap_or_default())).collect())
                 .unwrap_or_default(),
         }
     }
@@ -494,6 +495,18 @@ impl Wrapper {
             upstream: t.text("upstream", d),
             listener: t.text("listener", d),
         }
+    }
+}
+
+/// An address in normal form, or the hash of one.
+fn own_account(text: &str) -> Result<String, Fault> {
+    match account_key::is_hashed(text) {
+        true if account_key::is_well_formed(text) => Ok(text.to_string()),
+        true => Err(Fault::new(
+            format!("\"{text}\" is not what `lychgate people hash` prints"),
+            "Copy the whole of it: \"account:\" and 32 digits and letters.",
+        )),
+        false => address(text).map(|a| a.normal()),
     }
 }
 

@@ -448,7 +448,7 @@ pub const KEYS: &[Key] = &[
         "*",
         "none",
         "",
-        "A council address and the accounts of the same person's own, so that a forward to them is known for what it is.",
+        "A council address and the accounts of the same person's own, so that a forward to them is known for what it is. `lychgate people hash ADDRESS` prints what can stand here instead of an account, so that the file does not say whose it is.",
     ),
     //
     key(

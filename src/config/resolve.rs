@@ -17,6 +17,7 @@ use super::settings::{
 use super::{spelling, units};
 use crate::message::protection::Strength;
 use crate::policy::Policy;
+use crate::policy::account_key::{self, AccountKey};
 use crate::policy::detect::encryption::{EncryptionSettings, Wrapper};
 use crate::smtp::address::Address;
 
@@ -638,8 +639,10 @@ impl Resolver<'_> {
         let own: Vec<(String, Vec<String>)> = people
             .own_accounts
             .iter()
-            .map(|(who, accounts)| (self.account_holder(who, council, d), accounts.iter().map(|a| a.get_ref().normal()).collect()))
+            .map(|(who, accounts)| (self.account_holder(who, council, d), accounts.iter().map(|a| a.get_ref().clone()).collect()))
             .collect();
+        let hashed = people.own_accounts.iter().flat_map(|(_, accounts)| accounts).find(|a| account_key::is_hashed(a.get_ref()));
+        let account_key = hashed.and_then(|first| self.account_key(first, d));
         let mut make = |list: &[Spanned<(Option<String>, Address)>]| {
             list.iter()
                 .map(|person| {
@@ -658,7 +661,7 @@ impl Resolver<'_> {
                 })
                 .collect::<Vec<_>>()
         };
-        let mut made = People { councillors: make(&people.councillors), staff: make(&people.staff) };
+        let mut made = People { account_key, councillors: make(&people.councillors), staff: make(&people.staff) };
         // The Clerk and the Chair, and whoever else has accounts, need not be named twice.
         for (who, accounts) in own {
             if !who.is_empty() && !made.councillors.iter().chain(&made.staff).any(|p| p.address == who) {
@@ -666,6 +669,21 @@ impl Resolver<'_> {
             }
         }
         made
+    }
+
+    /// The key for accounts that are registered by their hash.
+    fn account_key(&self, first: &Spanned<String>, d: &mut Diagnostics) -> Option<AccountKey> {
+        let path = self.options.records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone());
+        let key = super::own_accounts::key(&self.files.resolve(&path));
+        if let Err(error) = &key {
+            d.warning(
+                self.source,
+                first.span(),
+                format!("whose account this is cannot be told: the site's key cannot be read ({error})"),
+                "The key is made when the gateway starts for the first time. Hashes of another site's key fit nobody here.",
+            );
+        }
+        key.ok()
     }
 
     fn account_holder(&self, who: &Spanned<String>, council: &Council, d: &mut Diagnostics) -> String {

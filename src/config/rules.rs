@@ -505,6 +505,7 @@ impl<'a, 'd> Loading<'a, 'd> {
                 domains: site.council.domains.clone(),
                 clerk: site.council.clerk.clone(),
                 chair: site.council.chair.clone(),
+                account_key: site.people.account_key.clone(),
                 people: site.people.councillors.iter().chain(&site.people.staff).map(member).collect(),
             },
             rules,

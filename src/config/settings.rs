@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::policy::Policy;
 pub use crate::policy::Role;
+use crate::policy::account_key::AccountKey;
 use crate::policy::detect::encryption::EncryptionSettings;
 
 /// One council's site, as it runs.
@@ -56,6 +57,8 @@ pub struct Council {
 /// Who is who, beside the Clerk and the Chair.
 #[derive(Clone, Default)]
 pub struct People {
+    /// Where an own account is registered by its hash, and the site has its key.
+    pub account_key: Option<AccountKey>,
     pub councillors: Vec<Person>,
     pub staff: Vec<Person>,
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 
+use super::account_key;
 use super::case::{Case, Login, Role};
 use super::condition::{Automatic, Direction, Number};
 use super::detect::encryption::Wrapper;
@@ -398,7 +399,7 @@ impl<'a> Facts<'a> {
             let strangers = self.recipients().iter().filter(|p| p.class.is_stranger());
             strangers.into_iter().any(|p| {
                 users.iter().any(|u| {
-                    u.registered.contains(&p.address)
+                    account_key::is_registered(u.registered, &p.address, self.policy.council.account_key.as_ref())
                         || (p.class == Class::Personal && own_account::is_own(*u, &p.address, p.display.as_deref()))
                 })
             })

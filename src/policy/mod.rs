@@ -5,6 +5,7 @@
 //! and the rule says what then. Nothing here does I/O, reads a clock or knows a file format.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod account_key;
 pub mod adopted;
 pub mod alignment;
 pub mod case;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::account_key::AccountKey;
 use super::adopted::Adopted;
 use super::condition::{Condition, Rate};
 use super::detect::encryption::EncryptionSettings;
@@ -50,6 +51,8 @@ pub struct CouncilFacts {
     pub clerk: Option<String>,
     pub chair: Option<String>,
     pub people: Vec<Member>,
+    /// For accounts that are registered by their hash.
+    pub account_key: Option<AccountKey>,
 }
 
 /// Somebody with a council address.
@@ -58,7 +61,7 @@ pub struct Member {
     /// The council address, in normal form.
     pub address: String,
     pub name: Option<String>,
-    /// Accounts of their own that were registered, in normal form.
+    /// Accounts of their own that were registered: in normal form, or hashed.
     pub personal: Vec<String>,
 }
 

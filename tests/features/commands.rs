@@ -105,3 +105,28 @@ fn check_says_good_or_tells_every_fault_and_creates_nothing() {
         std::process::Command::new(crate::support::gateway::binary()).args(["check", "--config", "/nowhere/lychgate.toml"]).output();
     assert_eq!(missing.expect("it runs").status.code(), Some(1));
 }
+
+#[test]
+fn an_own_account_is_registered_without_being_named() {
+    let (_sink, gateway) = council("own-account");
+    let hashed = gateway.command(&["people", "hash", "Rosebud12@Gmail.com"]);
+    assert!(hashed.status.success(), "{}", String::from_utf8_lossy(&hashed.stderr));
+    let hash = String::from_utf8_lossy(&hashed.stdout).trim().to_string();
+    assert!(hash.starts_with("account:") && hash.len() == 40, "{hash}");
+    let site = std::fs::read_to_string(gateway.scratch.path().join("lychgate.toml")).expect("the site file");
+    let with = gateway.scratch.file("hashed.toml", format!("{site}\n[people.own-accounts]\n\"cllr.elm@wragby.test\" = [\"{hash}\"]\n"));
+    let raw = "From: cllr.elm@wragby.test\r\nTo: rosebud12@gmail.com\r\nSubject: FW: Tender\r\n\r\nx\r\n";
+    let letter = gateway.scratch.file("fw.eml", raw);
+    let matches = |config: &std::path::Path| {
+        let words = ["explain", "--json", "--config", &config.display().to_string(), &letter.display().to_string()].map(str::to_string);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_lychgate")).args(words).output().expect("explain runs");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        told["rules"].as_array().expect("rules").iter().any(|r| r["id"] == "forward-to-own-account")
+    };
+    assert!(matches(&with), "the hash is known");
+    assert!(!matches(&gateway.scratch.path().join("lychgate.toml")), "without it nothing tells");
+    let other = gateway.scratch.file("bad.toml", std::fs::read_to_string(&with).expect("it is there").replace(&hash, "account:12"));
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_lychgate")).args(["check", "--config"]).arg(&other).output().expect("check runs");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stdout).contains("is not what `lychgate people hash` prints"));
+}

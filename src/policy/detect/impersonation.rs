@@ -6,6 +6,7 @@
 
 use super::look_alike::{fold, is_vetted, passes_for};
 use super::own_account;
+use crate::policy::account_key;
 use crate::policy::people::domain_of;
 use crate::policy::rule::{CouncilFacts, Member};
 use crate::smtp::address::normal_domain;
@@ -262,7 +263,7 @@ impl<'p> Reader<'p> {
     /// Forename and surname of somebody of the council, with nothing beside them but titles, initials and the council's own words.
     fn by_person(&self, words: &[String], address: &str, out: &mut Vec<Claim<'p>>) {
         for member in &self.council.people {
-            if member.personal.iter().any(|a| a == address) {
+            if account_key::is_registered(&member.personal, address, self.council.account_key.as_ref()) {
                 let claims = self.persons(member).map(|to_be| Claim { to_be, how: How::OwnAccount });
                 out.extend(claims);
                 continue;
@@ -360,6 +361,7 @@ mod tests {
                 member("Cllr Jane Ashby", "chair@wragbyparishcouncil.gov.uk", &["jane.ashby57@btinternet.com"]),
                 member("Tom Elm", "cllr.elm@wragbyparishcouncil.gov.uk", &[]),
             ],
+            account_key: None,
         }
     }
 

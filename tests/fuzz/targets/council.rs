@@ -94,7 +94,7 @@ pub fn load(files: &[Arc<Source>], mode: Mode, diagnostics: &mut Diagnostics) ->
         name: Some("Ann Elm".into()),
         own_accounts: vec!["rosebud12@gmail.com".into()],
     };
-    let people = People { councillors: vec![person], staff: vec![] };
+    let people = People { councillors: vec![person], staff: vec![], ..People::default() };
     let markings = Markings {
         labels: vec!["0f1e2d3c-aaaa-bbbb-cccc-0123456789ab".into()],
         site_id: Some("11111111-2222-3333-4444-555555555555".into()),

@@ -53,6 +53,7 @@ fn compile(text: &str) -> Diagnostics {
             own_accounts: vec![],
         }],
         staff: vec![],
+        ..People::default()
     };
     let markings = Markings::default();
     let listeners = [("submission".into(), Role::Submission), ("connector".into(), Role::Connector), ("mx".into(), Role::Mx)];
