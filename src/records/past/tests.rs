@@ -290,3 +290,51 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+#[ignore = "a measurement, not a test: run by name with --nocapture"]
+async fn cost_of_the_index() {
+    for recipients in [1usize, 20] {
+        for indexed in [false, true] {
+            let folder = Folder::new();
+            let options = Options { queue: 1_000_000, ..folder.prepared() };
+            let recorder = Recorder::start(&options).unwrap();
+            let names: Vec<String> = (0..recipients).map(|i| format!("resident.number{i}@example{}.org", i % 7)).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let rounds = 20_000 / recipients;
+            let begin = super::super::tests::cpu();
+            for n in 0..rounds {
+                let circle = circle(&names, true).filter(|_| recipients > 1);
+                let sent = leaving(&format!("m{n}"), &format!("clerk{}@wragby.gov.uk", n % 500), &names, circle);
+                let sent = if indexed { sent } else { Entry { imprint: None, ..sent } };
+                while recorder.counters().waiting > 2_000 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                recorder.record(sent).unwrap();
+            }
+            recorder.flush().await.unwrap();
+            let used = (super::super::tests::cpu() - begin).as_secs_f64() * 1e6 / rounds as f64;
+            println!("{recipients} recipients, indexed {indexed}: {used:.1} µs of CPU a message");
+            if !indexed {
+                continue;
+            }
+            for waiting in [false, true] {
+                let begin = std::time::Instant::now();
+                for n in 0..500 {
+                    if waiting {
+                        recorder.record(leaving(&format!("w{n}"), CLERK, &names, circle(&names, true))).unwrap();
+                    }
+                    let ids = [format!("m{n}"), "unknown".into(), format!("m{}", n + 7)];
+                    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                    together(&recorder, &ids, &names).await;
+                    first(&recorder, "x", CLERK, &names, true).await;
+                }
+                println!(
+                    "  two questions, {}: {:.0} µs",
+                    if waiting { "behind a message that waits to be written" } else { "nothing waiting" },
+                    begin.elapsed().as_secs_f64() * 1e6 / 500.0
+                );
+            }
+        }
+    }
+}
