@@ -26,7 +26,7 @@ fn once_every_sample_comes_out_as_it_should_and_says_why() {
         "delivered to 18 recipients, its text untouched To is now: undisclosed-recipients:;",
         "Nobody outside the council can see another's address.",
         "Why Hide residents' addresses from one another: 17 external addresses are visible",
-        "Policy “Using BCC in outgoing email ensures that the email addresses of all recipients are hidden from one another.”",
+        "Policy “Using BCC in outgoing email ensures that the email addresses of all recipients are hidden from one another. This is particularly important",
         "refused: nobody received it. The mail program shows: 550 5.7.1 Not sent: marked confidential but not encrypted.",
         "Why Confidential mail must be encrypted: does not apply, since its attachments are protected",
         "Why Confidential mail must be encrypted: does not apply, since the message is encrypted",
