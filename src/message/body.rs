@@ -101,6 +101,34 @@ fn alternative(view: &View<'_>, multipart: usize, end: usize) -> Option<usize> {
     fallback
 }
 
+/// The new text of the alternatives that [`read`] passes over.
+pub(super) fn other_alternatives(view: &View<'_>, word: &str) -> Vec<String> {
+    let parts = view.parts();
+    let chosen = readable(view);
+    let in_alternative = |part: &Part| {
+        std::iter::successors(part.parent, |up| parts[*up].parent).any(|up| parts[up].content_type == "multipart/alternative")
+    };
+    let mut out = Vec::new();
+    for (i, part) in parts.iter().enumerate() {
+        let shown = part.is_leaf() && part.is_text() && !part.is_attachment && part.content_type != "text/calendar";
+        if !shown || chosen.contains(&i) || view.is_nested(part) || !in_alternative(part) {
+            continue;
+        }
+        let Some(source) = view.part_source(part) else { continue };
+        if !source.contains("&#") && !source.to_ascii_lowercase().contains(word) {
+            continue;
+        }
+        let new = if part.content_type == "text/html" {
+            let rendered = text::render(&source, Lines::Collapse);
+            sorted(&rendered.text, &rendered.marks).new
+        } else {
+            sorted(&source, &[]).new
+        };
+        out.push(new);
+    }
+    out
+}
+
 fn says_something(view: &View<'_>, part: &Part) -> bool {
     view.decoded_prefix(part, 512).iter().any(|b| b.is_ascii_alphanumeric() || *b >= 128)
 }

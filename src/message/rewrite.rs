@@ -33,6 +33,23 @@ pub struct Hidden {
 const RECIPIENT_FIELDS: [&str; 8] = ["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc", "Apparently-To", "Mail-Followup-To"];
 /// Fields in which a mail system noted a recipient: nobody who reads the message needs them.
 const TRACE_FIELDS: [&str; 5] = ["Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "X-Rcpt-To"];
+/// Fields that stay although they name somebody who was hidden: who wrote, what threads hang on, what reads or proves the body.
+const KEPT_FIELDS: [&str; 14] = [
+    "From",
+    "Sender",
+    "Resent-From",
+    "Resent-Sender",
+    "Return-Path",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+    "DKIM-Signature",
+    "Authentication-Results",
+    "Received-SPF",
+];
 
 /// Takes the mailboxes that `keep` refuses out of every field that shows recipients. The author, whom From shows anyway, stays.
 pub fn hide_recipients(view: &View<'_>, keep: &dyn Fn(&Mailbox) -> bool, if_empty: WhatIfToEmpty, plan: &mut EditPlan) -> Hidden {
@@ -62,6 +79,7 @@ pub fn hide_recipients(view: &View<'_>, keep: &dyn Fn(&Mailbox) -> bool, if_empt
             surgery.replace(name, field.whole.clone(), Vec::new());
         }
     }
+    surgery.everywhere_else();
     Hidden { count: surgery.hidden.len(), fields: surgery.changed }
 }
 
@@ -264,6 +282,45 @@ impl Surgery<'_, '_> {
         if shown.into_iter().all(own) { [b" ", raw].concat() } else { format!(" <{}@{}>", author.local, author.domain).into_bytes() }
     }
 
+    /// Programs and mail systems note recipients in fields of their own (`Return-Receipt-To`, `X-Forwarded-To`, a log in an `X-` field).
+    /// Any that names somebody who was hidden goes; of `Received` only the clause with the recipient, since the hops are counted.
+    fn everywhere_else(&mut self) {
+        if self.hidden.is_empty() {
+            return;
+        }
+        let view = self.view;
+        for field in view.fields() {
+            let name = view.name(field);
+            let is_any = |names: &[&str]| names.iter().any(|n| n.eq_ignore_ascii_case(name));
+            let lower = name.to_ascii_lowercase();
+            if is_any(&RECIPIENT_FIELDS)
+                || is_any(&TRACE_FIELDS)
+                || is_any(&KEPT_FIELDS)
+                || ["reply-to", "content-", "arc-", "list-"].iter().any(|p| lower.starts_with(p))
+                // Exchange ends loops by these, and wants them back as they were.
+                || lower.contains("loop")
+                || !self.may_hide_address(field.body.clone())
+            {
+                continue;
+            }
+            let names_hidden = addresses::in_text(&view.text(field)).into_iter().any(|(local, domain)| {
+                let named = Mailbox { range: 0..0, display: None, local, domain };
+                self.hidden.contains(&named.normal())
+            });
+            if !names_hidden {
+                continue;
+            }
+            if lower == "received" {
+                if let Some(clause) = for_clause(view.raw_body(field)) {
+                    let at = field.body.start;
+                    self.replace(name, at + clause.start..at + clause.end, Vec::new());
+                }
+            } else {
+                self.replace(name, field.whole.clone(), Vec::new());
+            }
+        }
+    }
+
     /// A Reply-To that lists several who are to be hidden, or one who was hidden elsewhere, becomes the sender. One outsider there
     /// is where the sender wants answers.
     fn reply_to(&mut self, field: &Field) {
@@ -281,6 +338,19 @@ impl Surgery<'_, '_> {
             None => self.replace("Reply-To", field.whole.clone(), Vec::new()),
         }
     }
+}
+
+/// Where `for <recipient>` stands in a `Received` field (RFC 5321 §4.4), with the blanks before it.
+fn for_clause(body: &[u8]) -> Option<Range<usize>> {
+    let blank = |b: &u8| b.is_ascii_whitespace();
+    (1..body.len()).find_map(|at| {
+        let is_word = body[at..].get(..3).is_some_and(|w| w.eq_ignore_ascii_case(b"for")) && blank(&body[at - 1]);
+        let after = body.get(at + 3..).filter(|rest| is_word && rest.first().is_some_and(blank))?;
+        let start = at + 3 + after.iter().position(|b| !blank(b))?;
+        let end = start + body[start..].iter().position(|b| blank(b) || *b == b';').unwrap_or(body.len() - start);
+        let before = body[..at].iter().rposition(|b| !blank(b)).map_or(0, |i| i + 1);
+        body[start..end].contains(&b'@').then_some(before..end)
+    })
 }
 
 /// An entry that stays.
@@ -355,7 +425,7 @@ mod tests {
             ("To: a@@b@ junk, clerk@wragby.uk", "To: clerk@wragby.uk"),
         ];
         for (before, after) in cases {
-            let rest = "\r\nX-Odd:  a@x.uk \r\n\r\nbody a@x.uk\r\n";
+            let rest = "\r\nX-Odd:  z@x.uk \r\n\r\nbody a@x.uk\r\n";
             assert_eq!(hidden(&format!("{before}{rest}"), WhatIfToEmpty::default()).0, format!("{after}{rest}"), "{before}");
         }
     }
@@ -374,6 +444,34 @@ mod tests {
         );
         assert_eq!(what.count, 4);
         assert_eq!(what.fields, ["To", "Cc", "Bcc", "Mail-Followup-To", "Reply-To", "Delivered-To"]);
+    }
+
+    #[test]
+    fn no_other_field_names_them() {
+        let kept = "From: clerk@wragby.uk\r\nSubject: write to a@x.uk\r\nReferences: <a@x.uk>\r\nX-Author: clerk@wragby.uk\r\n\
+                    X-MS-Exchange-Inbox-Rules-Loop: a@x.uk\r\nX-Other: z@x.uk\r\n";
+        for gone in [
+            "Return-Receipt-To: a@x.uk",
+            "Mail-Reply-To: Al <a@x.uk>",
+            "Errors-To: A@X.UK",
+            "X-Forwarded-To: a@x.uk",
+            "Comments: sent to b@y.uk\r\n as well",
+            "X-Log: to=<a@x.uk>, b@y.uk ok",
+            "X-To: =?utf-8?Q?a=40x.uk?=",
+        ] {
+            let raw = format!("{kept}{gone}\r\nTo: a@x.uk, b@y.uk\r\n\r\nbody a@x.uk");
+            let expected = format!("{kept}To: undisclosed-recipients:;\r\n\r\nbody a@x.uk");
+            assert_eq!(hidden(&raw, WhatIfToEmpty::default()).0, expected, "{gone}");
+        }
+        let received =
+            "Received: from a by b\r\n\tfor <a@x.uk>; Thu, 14 May 2026 10:00:00 +0100\r\nReceived: from for by b for z@x.uk; x\r\n";
+        assert_eq!(
+            hidden(&format!("{received}To: a@x.uk\r\n\r\n"), WhatIfToEmpty::default()).0,
+            format!("{}To: undisclosed-recipients:;\r\n\r\n", received.replace("\r\n\tfor <a@x.uk>", ""))
+        );
+        // Where nobody is hidden, nothing is touched.
+        let raw = "From: clerk@wragby.uk\r\nX-Log: a@x.uk\r\nTo: chair@wragby.uk\r\n\r\n";
+        assert_eq!(hidden(raw, WhatIfToEmpty::default()).0, raw);
     }
 
     #[test]

@@ -199,6 +199,12 @@ impl<'a> View<'a> {
     }
 
     /// Where readers may disagree on what the message holds.
+    /// What the sender wrote now, in each of the body's alternatives that is not [`body_text`](Self::body_text): some programs show
+    /// that one. Only those are read that have `word` (lower case), or letters written as numbers.
+    pub fn other_alternatives(&self, word: &str) -> Vec<String> {
+        body::other_alternatives(self, word)
+    }
+
     pub fn ambiguities(&self) -> &[Ambiguity] {
         self.ambiguities.get_or_init(|| {
             let mut odd = self.odd().to_vec();

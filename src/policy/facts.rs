@@ -236,7 +236,11 @@ impl<'a> Facts<'a> {
 
     /// Why the message counts as confidential; the body is looked at only if the header says nothing.
     pub fn confidential(&self) -> Option<&str> {
-        let in_body = || *self.body_mark.get_or_init(|| marking::in_body(&self.view.body_text().new));
+        let look = || {
+            marking::in_body(&self.view.body_text().new)
+                .or_else(|| self.view.other_alternatives("sensitiv").iter().find_map(|text| marking::in_body(text)))
+        };
+        let in_body = || *self.body_mark.get_or_init(look);
         self.header_marks().confidential.or_else(in_body).or_else(|| self.document_mark())
     }
 

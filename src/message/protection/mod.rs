@@ -297,7 +297,7 @@ impl Found {
         let in_encrypted = part.parent.is_some_and(|p| view.parts()[p].content_type == "multipart/encrypted");
         if in_encrypted {
             let content = view.decoded(part);
-            if part.content_type == "application/pgp-encrypted" && content.len() < 256 {
+            if part.content_type == "application/pgp-encrypted" && is_pgp_version(&content) {
                 return 0;
             }
             if pgp::is_encrypted(&content) {
@@ -305,6 +305,10 @@ impl Found {
             } else {
                 self.attachments.push((name_of(part), Err(WhyNot::OnlyClaims)));
             }
+            return 0;
+        }
+        // Exchange and some list programs make multipart/mixed of PGP/MIME; its version part still says nothing.
+        if part.content_type == "application/pgp-encrypted" && part.body.len() < 256 && is_pgp_version(&view.decoded(part)) {
             return 0;
         }
         if part.is_text() && !part.is_attachment {
@@ -392,6 +396,16 @@ impl Found {
             None => self.attachments.push((name, Err(WhyNot::OnlyClaims))),
         }
     }
+}
+
+/// The first part of PGP/MIME: fields of control, `Version: 1` and no more (RFC 3156 §4).
+fn is_pgp_version(content: &[u8]) -> bool {
+    content.len() < 256
+        && content
+            .split(|b| *b == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .filter(|l| !l.is_empty())
+            .all(|line| line.len() <= 40 && line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"version:")))
 }
 
 /// Magic bytes of a rights-managed message.

@@ -337,6 +337,21 @@ fn inline_pgp_with_nothing_but_a_footer() {
     // A session key of two octets, then integrity-protected data.
     let armour = "-----BEGIN PGP MESSAGE-----\n\nhAIDANICAQk=\n-----END PGP MESSAGE-----\n";
     assert_eq!(level(&format!("Subject: x\n\n{armour}")).0, ProtectionLevel::Message);
+    // PGP/MIME whose container became multipart/mixed on its way: its version part says nothing, and nothing else may stand there.
+    let mixed = |version: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/pgp-encrypted\n\n{version}\n--b\n\
+             Content-Type: application/octet-stream; name=encrypted.asc\n\n{armour}\n--b--\n"
+        )
+    };
+    assert_eq!(level(&mixed("Version: 1")).0, ProtectionLevel::Attachments);
+    for told in
+        ["Version: 1\nThe lowest bid is 41,250.", "The lowest bid is 41,250.", "Version: 1, and the lowest bid of the three is 41,250."]
+    {
+        assert_eq!(level(&mixed(told)).0, ProtectionLevel::None, "{told}");
+        let encrypted = mixed(told).replace("multipart/mixed", "multipart/encrypted; protocol=\"application/pgp-encrypted\"");
+        assert_eq!(level(&encrypted).0, ProtectionLevel::None, "{told}");
+    }
     assert_eq!(level(&format!("Subject: x\n\n{armour}\n-- \nJo Smith\nWragby Parish Council\n")).0, ProtectionLevel::Message);
     let disclaimer = "This email and any attachments are confidential and intended solely for the use of the addressee. If you are not the intended recipient, please notify the sender and delete it.";
     assert_eq!(level(&format!("Subject: x\n\n{armour}\n{disclaimer}\n")).0, ProtectionLevel::Message);

@@ -22,6 +22,7 @@ pub fn automatic(view: &View<'_>, reverse_path: &str, delivered_inside: impl Fn(
     }
     if says_yes("X-MS-Exchange-Organization-AutoForwarded")
         || says_yes("Autoforwarded")
+        || says_yes("Auto-Forwarded")
         || says_yes("X-Autoforwarded")
         || present("X-MS-Exchange-Generated-Message-Source") && present("Resent-From")
     {
@@ -123,6 +124,7 @@ mod tests {
         assert!(auto("Subject: x", "SRS0=abc=de=x.uk=jo@council.uk"));
         assert!(auto("Delivered-To: clerk@council.uk", ""));
         assert!(auto("Autoforwarded: true", ""));
+        assert!(auto("Auto-Forwarded: true", ""));
         assert!(auto("X-MS-Exchange-Organization-AutoForwarded: true", ""));
         assert!(!auto("Autoforwarded: FALSE", ""));
         assert!(!auto("X-MS-Exchange-Organization-AutoForwarded: false", ""));

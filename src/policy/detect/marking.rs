@@ -93,6 +93,9 @@ const BANNERS: &[&str] = &[
     "do not click",
     "learn why this is important",
 ];
+/// What may stand before a marking and a colon.
+const MARK_LABELS: &[&str] =
+    &["classification", "security classification", "document classification", "protective marking", "marking", "sensitivity"];
 /// A banner has no more lines.
 const MAX_BANNER: usize = 6;
 
@@ -103,7 +106,9 @@ pub fn in_body(text: &str) -> Option<&'static str> {
         let bare = line.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '[');
         BANNERS.iter().any(|b| bare.get(..b.len()).is_some_and(|head| head.eq_ignore_ascii_case(b)))
     };
-    let mut lines = text.lines().map(|l| l.trim_matches(|c: char| c.is_whitespace() || is_unseen(c))).filter(|l| !l.is_empty());
+    // A line of dashes is a frame.
+    let mut lines =
+        text.lines().map(|l| l.trim_matches(|c: char| c.is_whitespace() || is_unseen(c))).filter(|l| l.chars().any(char::is_alphanumeric));
     let mut first = lines.next()?;
     let mut banner = 0;
     while is_banner(&first) || banner > 0 && banner < MAX_BANNER && is_sentence(first) && !is_official_sensitive(first) {
@@ -113,7 +118,13 @@ pub fn in_body(text: &str) -> Option<&'static str> {
         }
         first = lines.next()?;
     }
-    let bare = prefixes::bracketed(first).map_or(first, |(inner, _)| inner).trim_matches(['*', '#', '_', ' ']);
+    let framed = |c: char| matches!(c, '*' | '#' | '_' | '=' | '~' | '|' | '<' | '>' | '!' | ' ') || DASHES.contains(&c);
+    let bare = prefixes::bracketed(first).map_or(first, |(inner, _)| inner).trim_matches(framed);
+    let bare = MARK_LABELS
+        .iter()
+        .find_map(|l| bare.get(..l.len()).filter(|head| head.eq_ignore_ascii_case(l)).map(|_| &bare[l.len()..]))
+        .and_then(|rest| rest.trim_start().strip_prefix(':'))
+        .map_or(bare, |rest| rest.trim_start_matches(framed));
     (first.chars().count() <= 80 && is_official_sensitive(bare)).then_some("its first line is marked OFFICIAL-SENSITIVE")
 }
 
@@ -159,13 +170,13 @@ pub fn in_subject(subject: &str) -> Option<&'static str> {
     let subject = if subject.is_ascii() {
         subject
     } else {
-        seen = subject.chars().filter(|c| !is_unseen(*c)).collect();
+        seen = subject.chars().filter(|c| !is_unseen(*c)).map(narrow).collect();
         &seen
     };
     if !could_mark(subject) {
         return None;
     }
-    let mut rest = prefixes::strip(subject);
+    let mut rest = past_prefixes(subject);
     // A tag at the end is as deliberate as one at the start.
     if let Some(open) = rest.trim_end().strip_suffix(']').and_then(|r| r.rfind('[')) {
         let inner = &rest[open + 1..rest.trim_end().len() - 1];
@@ -176,20 +187,61 @@ pub fn in_subject(subject: &str) -> Option<&'static str> {
             return Some(OFFICIAL);
         }
     }
+    if ends_with_confidential(rest) {
+        return Some(TAG);
+    }
     while let Some((inner, after)) = prefixes::bracketed(rest) {
-        if is_confidential_phrase(&simple(inner)) {
+        // "[CONFIDENTIAL: staffing]" says what it is about within.
+        if starts_with_confidential(inner) {
             return Some(TAG);
         }
         if is_official_sensitive(inner) {
             return Some(OFFICIAL);
         }
-        rest = prefixes::strip(after);
+        rest = past_prefixes(after);
     }
     let starred = rest.trim_start_matches(['*', '#', '!', ' ']);
     if is_official_sensitive(starred) {
         return Some(OFFICIAL);
     }
     starts_with_confidential(starred).then_some(TAG)
+}
+
+/// The letters and brackets of East Asian width are letters and brackets.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
+        c => c,
+    }
+}
+
+/// Past all prefixes, and past what a mail system puts before the subject of mail from outside: `EXT:`, `*EXTERNAL*`, `EXTERNAL -`.
+fn past_prefixes(subject: &str) -> &str {
+    let mut rest = prefixes::strip(subject);
+    loop {
+        let bare = rest.trim_start_matches(['*', '#', '<', ' ']);
+        let after = ["external sender", "external email", "external", "extern", "ext"]
+            .iter()
+            .find_map(|w| bare.get(..w.len()).filter(|head| head.eq_ignore_ascii_case(w)).map(|_| bare[w.len()..].trim_start()))
+            .filter(|after| after.starts_with([':', '*', '#', '>', '|']) || after.starts_with(DASHES) && after[1..].starts_with(' '));
+        let Some(after) = after else { return rest };
+        let framed = |c: char| matches!(c, ':' | '*' | '#' | '>' | '|' | ' ') || DASHES.contains(&c);
+        rest = prefixes::strip(after.trim_start_matches(framed));
+    }
+}
+
+/// A mark in capitals at the end, in brackets or after a free dash: "Pay review - CONFIDENTIAL".
+fn ends_with_confidential(subject: &str) -> bool {
+    let subject = subject.trim_end();
+    let inner = match subject.strip_suffix(')') {
+        Some(open) => open.rsplit_once('(').map(|(_, inner)| inner),
+        None => subject
+            .char_indices()
+            .rev()
+            .find(|(i, c)| DASHES.contains(c) && is_free_dash(subject, *i))
+            .map(|(i, c)| &subject[i + c.len_utf8()..]),
+    };
+    inner.is_some_and(|inner| !inner.chars().any(char::is_lowercase) && is_confidential_phrase(&simple(inner)))
 }
 
 /// Whether a text has what every marking has, in any case. Nearly none does, and the rest of the work is spared.
@@ -249,14 +301,12 @@ fn is_confidential_phrase(simple: &str) -> bool {
 
 /// `Confidential: …`, `Private & Confidential - …`, or the phrase alone. "Confidential item at next meeting" is a sentence.
 fn starts_with_confidential(subject: &str) -> bool {
-    // What stands before the first separator must be a phrase, whole.
-    let end = subject
-        .char_indices()
-        .find(|(i, c)| {
-            matches!(c, ':' | ';' | '|' | '/' | '*' | '#' | '~' | '>' | '\u{ff1a}') || (DASHES.contains(c) && is_free_dash(subject, *i))
-        })
-        .map_or(subject.len(), |(i, _)| i);
-    if end <= 60 && is_confidential_phrase(&simple(&subject[..end])) {
+    // What stands before a separator must be a phrase, whole; a separator may stand within it ("Private/Confidential").
+    let is_separator = |i: usize, c: char| {
+        matches!(c, ':' | ';' | '|' | '/' | '*' | '#' | '~' | '>' | '!' | '\u{ff1a}') || (DASHES.contains(&c) && is_free_dash(subject, i))
+    };
+    let mut ends = subject.char_indices().filter(|(i, c)| is_separator(*i, *c)).map(|(i, _)| i).chain([subject.len()]);
+    if ends.by_ref().take_while(|end| *end <= 60).any(|end| is_confidential_phrase(&simple(&subject[..end]))) {
         return true;
     }
     // PRIVATE AND CONFIDENTIAL in capitals, before words that are not: a mark without its separator.
@@ -371,6 +421,16 @@ mod tests {
             "Tender [OFFICIAL-SENSITIVE]",
             "official–sensitive: tender",
             "FW: [list] OFFICIAL-SENSITIVE COMMERCIAL tender",
+            "Private/Confidential: pay",
+            "!! CONFIDENTIAL !! pay",
+            "［CONFIDENTIAL］ pay",
+            "[CONFIDENTIAL – NOT FOR PUBLICATION] pay",
+            "[Confidential: staffing] pay",
+            "EXT: Re: [CONFIDENTIAL] pay",
+            "*EXTERNAL* Re: Confidential - pay",
+            "RE: EXTERNAL - FW: Confidential: pay",
+            "Pay review (CONFIDENTIAL)",
+            "Pay review - PRIVATE & CONFIDENTIAL",
         ] {
             assert!(in_subject(subject).is_some(), "{subject:?}");
         }
@@ -393,6 +453,12 @@ mod tests {
             "[secure] tender",
             "The official: sensitive topics",
             "Confidential items and the press",
+            "Agenda item 7 (confidential)",
+            "Part two - confidential",
+            "[Confidential waste] bins",
+            "External auditor: confidential line",
+            "Extension: confidential interview room",
+            "Is it private/confidential? A guide",
             "Re: Confidential item for Tuesday",
             "Confidential reporting line: new number",
             "Confidentiality: our policy",
@@ -428,7 +494,12 @@ mod tests {
         assert!(in_body("CAUTION: This email originated from outside. Do not click links.\n\nOFFICIAL-SENSITIVE\nDear all").is_some());
         assert!(in_body("[EXTERNAL EMAIL]\nPlease take care with links in this message.\nOFFICIAL-SENSITIVE\nDear all").is_some());
         assert_eq!(in_body("CAUTION: This email originated from outside.\nDear all,\nOFFICIAL-SENSITIVE"), None);
-        assert_eq!(in_body("> OFFICIAL-SENSITIVE\nThanks"), None);
+        for framed in
+            ["----\nOFFICIAL-SENSITIVE\n----\nDear all", "=== OFFICIAL-SENSITIVE ===", "Classification: OFFICIAL-SENSITIVE\nDear all"]
+        {
+            assert!(in_body(framed).is_some(), "{framed}");
+        }
+        assert_eq!(in_body("Classification: OFFICIAL\nOFFICIAL-SENSITIVE"), None);
         assert_eq!(in_body("CONFIDENTIALITY NOTICE: this email is confidential.\nOFFICIAL-SENSITIVE"), None);
         assert_eq!(in_body("CONFIDENTIAL\n\nDear all"), None);
         assert_eq!(in_body("Private & Confidential\n\nDear Mrs Elm"), None);

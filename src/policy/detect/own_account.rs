@@ -78,23 +78,41 @@ pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
     {
         return true;
     }
-    let letters: String =
-        theirs.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
-    names.iter().any(|name| looks_like(name, &letters))
+    let whole = letters_of(theirs);
+    let mut accounts = vec![whole.clone()];
+    // Offices and titles beside the name: "cllr.jane.ashby", "cllrashby".
+    accounts.push(words(theirs.split('+').next().unwrap_or_default()).concat());
+    accounts.extend(["cllr", "councillor"].iter().filter_map(|title| whole.strip_prefix(title).map(str::to_string)));
+    // The council's place beside the name: "janeashbywragby".
+    let place = place(user.address).filter(|p| p.chars().count() >= 4);
+    accounts.extend(place.and_then(|p| whole.strip_suffix(&p).or(whole.strip_prefix(&p)).map(str::to_string)));
+    // Some providers give a household a name below theirs: jane@ashby.plus.com.
+    let household = account.rsplit_once('@').and_then(|(_, domain)| domain.strip_suffix(".plus.com")).filter(|h| !h.contains('.'));
+    accounts.extend(household.map(|h| format!("{}{}", whole, letters_of(h))));
+    names.iter().any(|name| accounts.iter().any(|letters| looks_like(name, letters)))
+}
+
+/// The letters of a local part before its `+`, in lower case.
+fn letters_of(local: &str) -> String {
+    local.split('+').next().unwrap_or_default().chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
+}
+
+/// What the council's domain names: "wragby" of wragbyparishcouncil.gov.uk.
+fn place(address: &str) -> Option<String> {
+    let (_, domain) = address.rsplit_once('@')?;
+    let label = letters_of(domain.split('.').next().unwrap_or_default());
+    let kinds = ["parishcouncil", "towncouncil", "communitycouncil", "council", "pc", "tc"];
+    Some(kinds.iter().find_map(|kind| label.strip_suffix(kind)).unwrap_or(&label).to_string())
 }
 
 /// `wragbyclerk@gmail.com` for the Clerk of Wragby: the office and the council's name, whoever holds it.
 fn is_office_account(address: &str, account: &str) -> bool {
-    let (Some(mine), Some((_, domain))) = (local(address), address.rsplit_once('@')) else { return false };
-    let letters = |text: &str| -> String { text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect() };
-    let office = letters(mine);
-    let label = letters(domain.split('.').next().unwrap_or_default());
-    let place = ["parishcouncil", "towncouncil", "communitycouncil", "council", "pc", "tc"]
-        .iter()
-        .find_map(|kind| label.strip_suffix(kind))
-        .unwrap_or(&label);
-    let theirs = letters(account.split('+').next().unwrap_or_default());
-    let Some(rest) = theirs.strip_prefix(place).or(theirs.strip_suffix(place)).filter(|_| place.chars().count() >= 4) else { return false };
+    let (Some(mine), Some(place)) = (local(address), place(address)) else { return false };
+    let office = letters_of(mine);
+    let theirs = letters_of(account);
+    let Some(rest) = theirs.strip_prefix(&place).or(theirs.strip_suffix(&place)).filter(|_| place.chars().count() >= 4) else {
+        return false;
+    };
     // Between place and office there may stand what kind of council it is.
     let rest = ["parishcouncil", "towncouncil", "communitycouncil", "parish", "town", "council", "pc", "tc"]
         .iter()
@@ -166,6 +184,8 @@ fn looks_like(name: &[String], letters: &str) -> bool {
                             || is_short_for(&rest, first)
                             || rest == forenames.concat()
                             || initials.starts_with(&rest)
+                            // A middle initial that the council does not write.
+                            || [&initials, first].iter().any(|n| !n.is_empty() && rest.strip_prefix(*n).is_some_and(|m| m.chars().count() == 1))
                             || (rest.chars().count() >= 3 && first.starts_with(&rest))))
             })
         }
@@ -191,10 +211,25 @@ mod tests {
             "jane-ashby+pc@gmail.com",
             "ashby1957@aol.com",
             "janashby@me.com",
+            "cllr.jane.ashby@gmail.com",
+            "cllrashby@gmail.com",
+            "janeashbywragby@gmail.com",
+            "jane.m.ashby@gmail.com",
+            "jmashby@aol.com",
+            "jane@ashby.plus.com",
         ] {
             assert!(own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
         }
-        for account in ["tom.ashby@gmail.com", "jane.smith@gmail.com", "ashbyflowers@gmail.com", "bob@gmail.com", "clerk@gmail.com"] {
+        for account in [
+            "tom.ashby@gmail.com",
+            "tjashby@gmail.com",
+            "tom@ashby.plus.com",
+            "cllr.smith@gmail.com",
+            "jane.smith@gmail.com",
+            "ashbyflowers@gmail.com",
+            "bob@gmail.com",
+            "clerk@gmail.com",
+        ] {
             assert!(!own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
         }
         assert!(own("bob.elm@wragby.gov.uk", Some("Robert Elm"), "robert.elm@gmail.com", None));

@@ -272,6 +272,8 @@ mod given {
             eprintln!("SKIPPED: {} is not here; set LYCHGATE_GIVEN", folder.display());
             return;
         };
+        // "Doc password is password", and it is.
+        const GIVEN_AWAY: &str = "messages/spamassassin/t/data/spam/olevbmacro/encrypted.eml";
         let (mut all, mut alone) = (0, Vec::new());
         for path in
             table.lines().filter_map(|line| line.split_once('\t')).filter(|(_, rest)| rest.starts_with("message")).map(|(path, _)| path)
@@ -279,7 +281,7 @@ mod given {
             let raw = std::fs::read(folder.join(path)).unwrap();
             let found = look(&View::new(&raw), "");
             all += 1;
-            assert_eq!(found.beside, None, "{path}");
+            assert_eq!(found.beside.is_some(), path == GIVEN_AWAY, "{path}");
             if found.alone.is_some() || found.for_another.is_some() {
                 alone.push(path);
             }

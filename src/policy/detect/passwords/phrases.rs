@@ -43,6 +43,8 @@ pub struct Candidate {
 
 /// More are not tried.
 pub const MAX_CANDIDATES: usize = 64;
+/// So many words of prose that look made up are tried; a text with more is full of references.
+const MAX_PROSE: usize = 24;
 /// Of each text so much is read.
 const MAX_TEXT: usize = 256 << 10;
 const MAX_VALUE: usize = 127;
@@ -422,6 +424,7 @@ const DOORS: &[&str] = &[
 #[derive(Default)]
 pub struct Candidates {
     found: Vec<Candidate>,
+    prose: usize,
 }
 
 impl Candidates {
@@ -451,6 +454,14 @@ impl Candidates {
         for form in [name, stem] {
             self.read(Place::FileName, form);
         }
+        // "tender-Blue-Heron-42": what stands before or after any joint.
+        for (at, _) in stem.char_indices().filter(|(_, c)| matches!(c, ' ' | '-' | '.')).take(12) {
+            for piece in [&stem[at + 1..], &stem[..at]] {
+                if is_made_up(piece) {
+                    self.add(Place::FileName, piece, Sureness::Alone);
+                }
+            }
+        }
     }
 
     fn line(&mut self, place: Place, lines: &[&str], i: usize, line: &str) {
@@ -463,6 +474,10 @@ impl Candidates {
             let sentence = sentence_around(before, &line[found.range()], after);
             let is_password = found.pattern().as_usize() < PASSWORD.len();
             if !is_password && (!has_any(&sentence, OPENED) || has_any(&sentence, DOORS)) {
+                // "PIN 4829" of nothing that is named may yet be of the file.
+                for token in after.split_whitespace().take(4).map(bare).filter(|t| is_made_up(t)) {
+                    self.add(place, token, Sureness::Alone);
+                }
                 continue;
             }
             any = true;
@@ -481,9 +496,24 @@ impl Candidates {
             for token in tokens.chain(below.iter().flat_map(|l| l.split_whitespace().take(4))) {
                 self.token(place, token);
             }
+            self.unquoted(place, after);
             let rest = after.trim_start_matches([':', '=', '-', ' ', '\t']).trim();
             if rest.contains(' ') && rest.split_whitespace().count() <= 8 {
                 self.add(place, rest, Sureness::Any);
+            }
+        }
+        // No telling word needs to be near: "use Blue-Heron-42 to get in".
+        if matches!(place, Place::Text | Place::Quoted) {
+            for token in line.split_whitespace() {
+                if self.prose >= MAX_PROSE {
+                    break;
+                }
+                // "Password......Sunny7"
+                let value = bare(token.rsplit("..").next().unwrap_or(token));
+                if is_made_up(value) && value.chars().any(char::is_alphabetic) && value.len() >= 5 && !is_address(token) {
+                    self.prose += 1;
+                    self.add(place, value, Sureness::Alone);
+                }
             }
         }
         let mut words = line.split_whitespace();
@@ -494,6 +524,25 @@ impl Candidates {
                     self.add(place, bare(token), Sureness::Alone);
                 }
             }
+        }
+    }
+
+    /// What follows "is" or a mark, whatever word it is ("the password is secret"), and the first words of it together ("is correct
+    /// horse battery", "your postcode LN8 5QA").
+    fn unquoted(&mut self, place: Place, after: &str) {
+        let Some((separator, rest)) = separated(after) else { return };
+        let rest = past_fillers(&rest[..sentence_end(rest)]);
+        let words: Vec<&str> = rest.split_whitespace().take(8).collect();
+        if separator != Separator::Nothing
+            && let Some(first) = words.first()
+        {
+            self.add(place, bare(first), Sureness::Any);
+            for n in 2..=words.len().min(4) {
+                self.add(place, bare(&words[..n].join(" ")), Sureness::Any);
+            }
+        }
+        for pair in words.windows(2).filter(|pair| pair.iter().all(|w| w.chars().any(|c| c.is_ascii_digit()))) {
+            self.add(place, bare(&pair.join(" ")), Sureness::Any);
         }
     }
 
@@ -607,10 +656,8 @@ fn value_after(after: &str, below: &[&str]) -> Option<(String, bool)> {
 fn separated(after: &str) -> Option<(Separator, &str)> {
     let end = sentence_end(after);
     let within = &after[..end];
-    let mark = within
-        .char_indices()
-        .take(110)
-        .find(|(at, c)| matches!(c, ':' | '=' | '→') && !within[*at..].starts_with("://") && !is_clock(within, *at));
+    let mark =
+        within.char_indices().take(110).find(|(at, c)| matches!(c, ':' | '=' | '→') && !is_in_link(within, *at) && !is_clock(within, *at));
     let mut at = 0;
     let mut words = 0;
     let is = loop {
@@ -638,6 +685,14 @@ fn separated(after: &str) -> Option<(Separator, &str)> {
             (!after.is_empty()).then_some((Separator::Nothing, rest))
         }
     }
+}
+
+/// A mark in "https://example.com/reset?t=8f3a2" separates nothing.
+fn is_in_link(text: &str, mark: usize) -> bool {
+    let start = text[..mark].rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let word = text[start..].split_whitespace().next().unwrap_or_default();
+    let before = &text[start..mark];
+    text[mark..].starts_with("://") || is_address(word) && (before.contains("://") || before.to_ascii_lowercase().starts_with("www."))
 }
 
 /// "10:30" is a time.
@@ -835,6 +890,8 @@ mod tests {
             "Forgot your password?",
             "Forgotten your password? Reset it here: https://www.example.com/reset?t=12345",
             "Reset your password at https://example.com/r/8f3a2",
+            "Reset your password at https://example.com/reset?t=Abc123x",
+            "Reset your password at www.example.com/reset?t=Abc123x&u=Jo9",
             "The password will be sent separately.",
             "I will send the password by text.",
             "The password is being sent in a separate email",
@@ -891,6 +948,23 @@ mod tests {
         names.read_name("minutes_Daisy42.pdf");
         let names = names.finish();
         assert!(names.iter().any(|c| *c.value == "Sunny7") && names.iter().any(|c| *c.value == "Daisy42"));
+        let mut names = Candidates::default();
+        names.read_name("tender-Blue-Heron-42.zip");
+        assert!(names.finish().iter().any(|c| *c.value == "Blue-Heron-42"));
+        for (text, value) in [
+            ("Use Blue-Heron-42 to open the file", "Blue-Heron-42"),
+            ("Blue-Heron-42 gets you in", "Blue-Heron-42"),
+            ("Password......Blue-Heron-42", "Blue-Heron-42"),
+            ("PIN 4829", "4829"),
+            ("The password is correct horse battery", "correct horse battery"),
+            ("The password is secret", "secret"),
+            ("the password is your postcode LN8 5QA", "LN8 5QA"),
+        ] {
+            let found = candidates(text);
+            assert!(found.iter().any(|c| *c.value == value), "{text}");
+        }
+        // Nothing of this says that there is a password.
+        assert_eq!(said("Use Blue-Heron-42 to open the file"), None);
     }
 
     proptest! {
