@@ -83,6 +83,12 @@ pub fn is_own(user: User<'_>, account: &str, display: Option<&str>) -> bool {
     // Offices and titles beside the name: "cllr.jane.ashby", "cllrashby".
     accounts.push(words(theirs.split('+').next().unwrap_or_default()).concat());
     accounts.extend(["cllr", "councillor"].iter().filter_map(|title| whole.strip_prefix(title).map(str::to_string)));
+    // A middle initial that the council does not write: "jane.m.ashby". Without the dots it may be anybody's name.
+    let mut spelt = words(theirs.split('+').next().unwrap_or_default());
+    if spelt.len() == 3 && spelt[1].chars().count() == 1 {
+        spelt.remove(1);
+        accounts.push(spelt.concat());
+    }
     // The council's place beside the name: "janeashbywragby".
     let place = place(user.address).filter(|p| p.chars().count() >= 4);
     accounts.extend(place.and_then(|p| whole.strip_suffix(&p).or(whole.strip_prefix(&p)).map(str::to_string)));
@@ -184,8 +190,6 @@ fn looks_like(name: &[String], letters: &str) -> bool {
                             || is_short_for(&rest, first)
                             || rest == forenames.concat()
                             || initials.starts_with(&rest)
-                            // A middle initial that the council does not write.
-                            || [&initials, first].iter().any(|n| !n.is_empty() && rest.strip_prefix(*n).is_some_and(|m| m.chars().count() == 1))
                             || (rest.chars().count() >= 3 && first.starts_with(&rest))))
             })
         }
@@ -215,7 +219,6 @@ mod tests {
             "cllrashby@gmail.com",
             "janeashbywragby@gmail.com",
             "jane.m.ashby@gmail.com",
-            "jmashby@aol.com",
             "jane@ashby.plus.com",
         ] {
             assert!(own("cllr.ashby@wragby.gov.uk", jane, account, None), "{account}");
@@ -223,6 +226,8 @@ mod tests {
         for account in [
             "tom.ashby@gmail.com",
             "tjashby@gmail.com",
+            "janet.ashby@gmail.com",
+            "jo.ashby@gmail.com",
             "tom@ashby.plus.com",
             "cllr.smith@gmail.com",
             "jane.smith@gmail.com",
