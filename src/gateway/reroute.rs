@@ -45,8 +45,10 @@ impl Session {
         }
         for leg in &legs {
             let parameters = leg.stands_for.and_then(|i| self.said.rcpt.get(i)).cloned().unwrap_or_default();
-            // Nobody is to hear from a mail system that a copy exists (RFC 3461 §4.1).
-            let silent = leg.stands_for.is_none() && self.upstream.as_ref().is_some_and(|u| u.extensions.dsn);
+            // Nobody is to hear from a mail system that a copy exists (RFC 3461 §4.1). Where it goes instead of to its recipients it is
+            // the message itself: were nobody told that it failed, it would be lost.
+            let is_copy = leg.stands_for.is_none() && route.redirect.iter().all(|to| to.normal() != leg.address.normal());
+            let silent = is_copy && self.upstream.as_ref().is_some_and(|u| u.extensions.dsn);
             let notify = if silent { " NOTIFY=NEVER" } else { "" };
             self.ask(Asked::Rcpt, &["RCPT TO:<", leg.address.as_str(), ">", &parameters, notify]).await?;
         }
