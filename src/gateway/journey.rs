@@ -30,6 +30,12 @@ use crate::transport::connection::{DATA_INITIATION, DATA_TERMINATION};
 
 /// Above this many octets a message is judged on a thread of its own, so that other sessions of this one go on.
 const LARGE: usize = 512 * 1024;
+
+/// Whether judging may take long: of a small message only where it carries files. A hostile one of a few kilobytes unpacks to megabytes,
+/// and to try a password on it takes what its maker says.
+fn takes_long(message: &RawMessage) -> bool {
+    message.len() > LARGE || View::new(message.as_bytes()).parts().iter().any(|p| p.is_leaf() && (p.is_attachment || !p.is_text()))
+}
 /// A 250 that took longer than this after the dot may find its client gone.
 const LATE: Duration = Duration::from_millis(500);
 /// How long a refusal waits for its notice to be on the disk.
@@ -259,7 +265,7 @@ impl Session {
             now,
             outside,
         };
-        if message.len() <= LARGE {
+        if !takes_long(&message) {
             return std::panic::catch_unwind(AssertUnwindSafe(|| context.judge(message, envelope))).ok();
         }
         tokio::task::spawn_blocking(move || context.judge(message, envelope)).await.ok()
@@ -561,13 +567,16 @@ impl Context {
     }
 }
 
-/// The domains of all From authors, each once.
+/// The domains of the From authors, each once; of more than two it is enough to know that there are several.
 fn author_domains(view: &View<'_>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for (address, _) in recipients::named(view, &["From"]) {
         let domain = domain_of(&address);
         if !out.iter().any(|d| d == domain) {
             out.push(domain.to_string());
+        }
+        if out.len() == 2 {
+            break;
         }
     }
     out
@@ -590,5 +599,27 @@ fn plain(facts: &Facts<'_>) -> Verdict {
         personal: false,
         facts: facts.summary(false),
         automatic: facts.automatic().is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_take_long() {
+        let long = |text: &str| takes_long(&RawMessage::new(text.replace('\n', "\r\n").into_bytes()));
+        assert!(!long("Subject: x\n\nText\n"));
+        assert!(!long("Content-Type: multipart/alternative; boundary=b\n\n--b\n\nText\n--b\nContent-Type: text/html\n\n<p>\n--b--\n"));
+        assert!(long("Content-Type: application/zip\n\nPK\n"));
+        assert!(long("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nText\n--b\nContent-Disposition: attachment\n\nx\n--b--\n"));
+        assert!(long(&format!("Subject: x\n\n{}", "long\n".repeat(LARGE / 5))));
+    }
+
+    #[test]
+    fn domains_of_authors() {
+        let domains = |from: &str| author_domains(&View::new(format!("From: {from}\r\n\r\n").as_bytes()));
+        assert_eq!(domains("a@x.uk, b@X.UK"), ["x.uk"]);
+        assert_eq!(domains("a@x.uk, b@y.uk, c@z.uk"), ["x.uk", "y.uk"]);
     }
 }

@@ -387,7 +387,7 @@ impl<'a> Facts<'a> {
         *self.own_recipient.get_or_init(|| {
             let members = &self.policy.council.people;
             let sender = self.sender();
-            let authors = sender.authors.iter().filter(|(a, _)| self.policy.is_council(domain_of(a)));
+            let authors = sender.authors.iter().filter(|(a, _)| self.policy.is_council(domain_of(a))).take(20);
             // A mailbox that forwards by itself has its owner's name in To, where From is somebody else's.
             let header = recipients::named(&self.view, &["To", "Cc", "Resent-From"]);
             let named = |address: &str| header.iter().find(|(a, _)| a == address).and_then(|(_, name)| name.as_deref());
