@@ -165,12 +165,10 @@ fn behind_body_tag(html: &[u8]) -> usize {
     while let Some(found) = memchr::memchr(b'<', &html[at..]) {
         let start = at + found + 1;
         let rest = &html[start..];
-        if rest.len() > 4
-            && rest[..4].eq_ignore_ascii_case(b"body")
-            && matches!(rest[4], b'>' | b' ' | b'\t' | b'\r' | b'\n' | b'=' | b'/')
-            && let Some(end) = memchr::memchr(b'>', rest)
+        if rest.len() > 4 && rest[..4].eq_ignore_ascii_case(b"body") && matches!(rest[4], b'>' | b' ' | b'\t' | b'\r' | b'\n' | b'=' | b'/')
         {
-            return start + end + 1;
+            // Without an end here there is none behind either.
+            return memchr::memchr(b'>', rest).map_or(0, |end| start + end + 1);
         }
         at = start;
     }
@@ -338,5 +336,11 @@ mod tests {
             let seen = view.decoded(&view.parts()[0]).into_owned();
             prop_assert_eq!(String::from_utf8(seen).unwrap(), format!("{TEXT}\r\n\r\n{crlf}"));
         }
+    }
+
+    #[test]
+    fn tags_without_an_end_are_looked_at_once() {
+        assert_eq!(behind_body_tag(&b"<body ".repeat(700_000)), 0);
+        assert_eq!(behind_body_tag(b"<bod><body\n>x"), 12);
     }
 }

@@ -28,6 +28,13 @@ pub fn inflate(packed: &[u8], wrapper: Wrapper, limit: usize) -> (Vec<u8>, End) 
     }
 }
 
+/// Raw deflate, and how many octets of `packed` were gone through for it: of a hostile file many more than come out.
+pub fn inflate_raw(packed: &[u8], limit: usize) -> (Vec<u8>, End, usize) {
+    let mut unpacking = flate2::bufread::DeflateDecoder::new(packed);
+    let (out, end) = read(&mut unpacking, limit);
+    (out, end, usize::try_from(unpacking.total_in()).unwrap_or(usize::MAX))
+}
+
 fn read(unpacking: impl Read, limit: usize) -> (Vec<u8>, End) {
     let mut out = Vec::new();
     let result = unpacking.take(limit as u64 + 1).read_to_end(&mut out);

@@ -18,6 +18,11 @@ pub struct Label {
 /// The labels on one file; more are not kept.
 const MAX_LABELS: usize = 64;
 
+/// The file's name on a label: names within archives may be as long as they like, and every label bears one.
+fn name_of(file: &str) -> String {
+    file.chars().take(80).collect()
+}
+
 /// `docMetadata/LabelInfo.xml`.
 pub fn of_label_info(file: &str, xml: &[u8]) -> Vec<Label> {
     let mut out = Vec::new();
@@ -31,7 +36,7 @@ pub fn of_label_info(file: &str, xml: &[u8]) -> Vec<Label> {
                 v => v == "1" || v.eq_ignore_ascii_case("true"),
             };
             out.push(Label {
-                file: file.to_string(),
+                file: name_of(file),
                 id: guid(&value("id")),
                 site_id: guid(&value("siteId")),
                 enabled: on("enabled", false) && !on("removed", false),
@@ -87,7 +92,7 @@ impl Pairs {
     }
 
     pub fn labels(mut self, file: &str) -> Vec<Label> {
-        self.0.iter_mut().for_each(|l| l.file = file.to_string());
+        self.0.iter_mut().for_each(|l| l.file = name_of(file));
         self.0
     }
 }

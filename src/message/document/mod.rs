@@ -115,6 +115,8 @@ pub(super) fn read(view: &View<'_>) -> Extracted {
 struct Reader {
     out: Extracted,
     budget: Budget,
+    /// What may be spent on seeing whether files need a password.
+    looking: protection::Looking,
 }
 
 /// One file, as it was found.
@@ -247,8 +249,8 @@ impl Reader {
         }
     }
 
-    fn is_protected(&self, file: &File<'_>) -> bool {
-        protection::judge_file(file.name, file.bytes).is_ok()
+    fn is_protected(&mut self, file: &File<'_>) -> bool {
+        protection::judge_one_of(file.name, file.bytes, &mut self.looking).is_ok()
     }
 
     fn unreadable(&mut self, name: &str, why: Why) {

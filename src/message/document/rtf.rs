@@ -42,7 +42,7 @@ enum Destination {
 
 const MAX_GROUPS: usize = 512;
 /// Text beyond this is dropped; the message's budget is smaller.
-const MAX_TEXT: usize = super::budget::MAX_TEXT + 1;
+const MAX_TEXT: usize = super::budget::MAX_TEXT + 4;
 
 struct Reading<'a> {
     rtf: &'a [u8],
@@ -276,9 +276,9 @@ impl<'a> Reading<'a> {
             return;
         }
         let out = if self.group.hidden || self.group.destination == Destination::Instruction { &mut self.hidden } else { &mut self.seen };
-        if out.len() + text.len() <= MAX_TEXT {
-            out.push_str(text);
-        }
+        // What is more is cut, not dropped: then the message's budget is cut too, which is said.
+        let room = MAX_TEXT.saturating_sub(out.len());
+        out.push_str(&text[..text.floor_char_boundary(room.min(text.len()))]);
     }
 
     fn flush(&mut self) {

@@ -378,3 +378,91 @@ proptest! {
         }
     }
 }
+
+/// A PDF of one page with these further objects, from number 4 on; the page uses font 4 and shows stream 5.
+fn pdf_of(objects: &[(u32, Vec<u8>)], contents: &str) -> Vec<u8> {
+    let page = format!("<< /Type /Page /Contents {contents} /Resources << /Font << /F 4 0 R >> >> >>");
+    let mut file = b"%PDF-1.4\n".to_vec();
+    let first =
+        [(1, b"<< /Type /Catalog /Pages 2 0 R >>".to_vec()), (2, b"<< /Type /Pages /Kids [3 0 R] >>".to_vec()), (3, page.into_bytes())];
+    for (number, body) in first.iter().chain(objects) {
+        file.extend_from_slice(format!("{number} 0 obj\n").as_bytes());
+        file.extend_from_slice(body);
+        file.extend_from_slice(b"\nendobj\n");
+    }
+    file.extend_from_slice(b"trailer << /Root 1 0 R >>\n%%EOF\n");
+    file
+}
+
+fn pdf_stream(dictionary: &str, bytes: &[u8]) -> Vec<u8> {
+    [format!("<< /Length {} {dictionary} >>\nstream\n", bytes.len()).as_bytes(), bytes, b"\nendstream"].concat()
+}
+
+#[test]
+fn hostile_fonts_and_streams_take_bounded_work() {
+    let started = std::time::Instant::now();
+    let shown = (5, pdf_stream("", b"/F 1 Tf (AB) Tj"));
+    // Ranges that all map the same codes.
+    let ranges = format!("{} endbfrange", "<0000> <ffff> <0041> ".repeat(90_000));
+    let map = (6, pdf_stream("/Filter /FlateDecode", &deflated(ranges.as_bytes())));
+    let font = |more: &str| (4, format!("<< /Type /Font {more} >>").into_bytes());
+    read_file("a.pdf", &pdf_of(&[font("/Subtype /Type0 /ToUnicode 6 0 R"), shown.clone(), map], "5 0 R"));
+    let widths = "0 65535 9 ".repeat(60_000);
+    let widths = (7, format!("<< /W [{widths}] >>").into_bytes());
+    read_file("a.pdf", &pdf_of(&[font("/Subtype /Type0 /DescendantFonts [7 0 R]"), shown.clone(), widths], "5 0 R"));
+    // A code beyond all codes.
+    read_file("a.pdf", &pdf_of(&[font("/Subtype /Type1 /Encoding << /Differences [1e300 /A /B] >>"), shown], "5 0 R"));
+    // One code that stands for many letters, shown over and over by one operator.
+    let letters = format!("1 beginbfchar <41> <{}> endbfchar", "0042".repeat(64));
+    let many = format!("/F 1 Tf [{}] TJ", format!("({}) ", "A".repeat(1 << 20)).repeat(20));
+    let objects = [
+        font("/Subtype /Type1 /ToUnicode 6 0 R"),
+        (5, pdf_stream("/Filter /FlateDecode", &deflated(many.as_bytes()))),
+        (6, pdf_stream("", letters.as_bytes())),
+    ];
+    let read = read_file("a.pdf", &pdf_of(&objects, "5 0 R"));
+    assert!(read.text.len() <= budget::MAX_TEXT + 1 && read.unreadable.iter().any(|u| u.why == Why::TooMuchText));
+    // A page that is the same stream many times, which comes to nothing.
+    let nothing = [&[0x78, 0x9c][..], &[0, 0, 0, 0xff, 0xff].repeat(400_000)].concat();
+    let contents = format!("[{}]", "5 0 R ".repeat(10_000));
+    read_file("a.pdf", &pdf_of(&[font(""), (5, pdf_stream("/Filter /FlateDecode", &nothing))], &contents));
+    // References into one long run of blanks.
+    let kids: String = (100..20_000).map(|i| format!("{i} 0 R ")).collect();
+    let mut file = format!("%PDF-1.4\n1 0 obj << /Type /Catalog /Pages 2 0 R >>\n2 0 obj << /Type /Pages /Kids [{kids}] >>\n").into_bytes();
+    let blanks = file.len();
+    file.extend_from_slice(&b" ".repeat(4 << 20));
+    let table = file.len();
+    file.extend_from_slice(b"xref\n100 19900\n");
+    file.extend_from_slice(format!("{blanks:010} 00000 n \n").repeat(19_900).as_bytes());
+    file.extend_from_slice(b"1 2\n0000000009 00000 n \n0000000057 00000 n \n");
+    file.extend_from_slice(format!("trailer << /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").as_bytes());
+    assert!(!read_file("a.pdf", &file).unreadable.is_empty());
+    assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_lost_list_of_contents_is_looked_for_once() {
+    // Every file says that its size stands behind it, and it does not.
+    let started = std::time::Instant::now();
+    let one = [b"PK\x03\x04\x14\0\x08\0\x63\0".as_slice(), &[0; 16], &[1, 0, 0, 0, b'a']].concat();
+    let file = [one.repeat(9_000), vec![b'P'; 16 << 20]].concat();
+    assert!(!read_file("a.zip", &file).unreadable.is_empty());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+#[test]
+fn long_text_without_a_line_is_cut_and_said() {
+    let rtf = [br"{\rtf1\ansi\ansicpg1251 ".as_slice(), &vec![0xcf; 3 << 20], b"}"].concat();
+    let read = read_file("a.rtf", &rtf);
+    assert!(read.text.starts_with("ПП") && read.unreadable.iter().any(|u| u.why == Why::TooMuchText));
+}
+
+#[test]
+fn many_locked_documents_are_not_all_tried() {
+    let docx: &[u8] = include_bytes!("../protection/fixtures/password.docx");
+    let names: Vec<String> = (0..400).map(|i| format!("{i}.docx")).collect();
+    let many = zipped(&names.iter().map(|n| (n.as_str(), docx)).collect::<Vec<_>>());
+    let started = std::time::Instant::now();
+    read_file("a.zip", &many);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}

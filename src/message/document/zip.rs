@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Why;
 use super::budget::{Budget, MAX_ENTRIES, MAX_MEMBER};
-use super::inflate::{self, End, Wrapper};
+use super::inflate::{self, End};
 
 pub struct Archive<'a> {
     file: &'a [u8],
@@ -54,12 +54,16 @@ impl<'a> Archive<'a> {
     pub fn unpack(&self, entry: &Entry, budget: &mut Budget) -> (Vec<u8>, Option<Why>) {
         let packed = self.file.get(entry.data.clone()).unwrap_or_default();
         let limit = MAX_MEMBER.min(budget.unpacked_left());
-        let (bytes, end) = match entry.method {
-            0 => (packed[..packed.len().min(limit)].to_vec(), if packed.len() > limit { End::Limit } else { End::Whole }),
-            8 => inflate::inflate(packed, Wrapper::Raw, limit),
+        if limit == 0 {
+            return (Vec::new(), Some(Why::Bomb));
+        }
+        let (bytes, end, used) = match entry.method {
+            0 => (packed[..packed.len().min(limit)].to_vec(), if packed.len() > limit { End::Limit } else { End::Whole }, 0),
+            8 => inflate::inflate_raw(packed, limit),
             _ => return (Vec::new(), Some(Why::Format("it is packed in a way that is not known here"))),
         };
-        budget.unpacked(bytes.len());
+        // Entries may share their octets, and octets may unpack to nothing.
+        budget.unpacked(bytes.len().max(used / 4));
         let fault = match end {
             End::Limit => Some(if limit < MAX_MEMBER { Why::Bomb } else { Why::TooLarge }),
             End::Damaged => Some(Why::Damaged),
@@ -160,6 +164,14 @@ fn zip64(extra: &[u8]) -> impl Iterator<Item = u64> {
 fn salvage(file: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut from = 0;
+    // The next data descriptor at or behind `start`: looked for once, not by every file in front of it.
+    let mut next_descriptor = 0;
+    let mut descriptor = |start: usize| {
+        if next_descriptor < start {
+            next_descriptor = memchr::memmem::find(&file[start..], b"PK\x07\x08").map_or(file.len(), |i| start + i);
+        }
+        next_descriptor
+    };
     while entries.len() < MAX_ENTRIES
         && let Some(at) = memchr::memmem::find(&file[from.min(file.len())..], b"PK\x03\x04").map(|i| from + i)
     {
@@ -181,7 +193,7 @@ fn salvage(file: &[u8]) -> Vec<Entry> {
         } else if method == 8 {
             file.len()
         } else {
-            memchr::memmem::find(&file[start..], b"PK\x07\x08").map_or(file.len(), |i| start + i)
+            descriptor(start)
         };
         entries.push(Entry { name: slashed(name), encrypted: flags & 1 != 0, method, crc: None, data: start..end });
         from = if known { end.max(from) } else { start.max(from) };

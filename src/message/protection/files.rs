@@ -9,7 +9,8 @@ pub(super) const MAX_FILE: usize = 64 << 20;
 
 /// What may still be spent on looking into the files of one message. Unpacking is the only thing that can cost more than what was
 /// received, so it is what is counted.
-pub(super) struct Looking {
+#[derive(Debug)]
+pub struct Looking {
     /// Octets that may still be unpacked.
     pub bytes: usize,
     /// Members of archives that may still be looked at.
@@ -27,6 +28,11 @@ impl Default for Looking {
 }
 
 impl Looking {
+    /// So many octets were made of so many that were gone through: of hostile files the second number may be far larger.
+    pub fn unpacked(&mut self, made: usize, used: usize) {
+        self.bytes = self.bytes.saturating_sub(made.max(used / 8));
+    }
+
     /// Whether so much work may still be done; then it is counted.
     pub fn spend(&mut self, rounds: u64) -> bool {
         match self.rounds.checked_sub(rounds) {
@@ -95,7 +101,12 @@ impl FileKind {
 
 /// Judges one file by its bytes.
 pub fn judge_file(name: &str, file: &[u8]) -> Result<How, WhyNot> {
-    FileKind::of(file, &name.to_ascii_lowercase()).judge(file, &mut Looking::default())
+    judge_one_of(name, file, &mut Looking::default())
+}
+
+/// As [`judge_file`], of one of many files that may cost only so much together.
+pub fn judge_one_of(name: &str, file: &[u8], looking: &mut Looking) -> Result<How, WhyNot> {
+    FileKind::of(file, &name.to_ascii_lowercase()).judge(file, looking)
 }
 
 /// What is called encrypted and reads as plain text is not. No ciphertext of this length is printable by chance.

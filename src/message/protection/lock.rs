@@ -88,7 +88,7 @@ pub(super) fn locks_of(lower_name: &str, file: &[u8], looking: &mut Looking) -> 
         FileKind::Zip => zip::locks(file, looking, &mut out),
         FileKind::SevenZip => out.extend(seven_zip::lock(file).map(Lock::SevenZip)),
         FileKind::Rar => out.extend(rar::lock(file).map(Lock::Rar)),
-        FileKind::Pdf => out.extend(pdf::lock(file).filter(|lock| !lock.opens("")).map(Lock::Pdf)),
+        FileKind::Pdf => out.extend(pdf::lock(file).filter(|lock| looking.spend(lock.rounds()) && !lock.opens("")).map(Lock::Pdf)),
         FileKind::CompoundFile => out.extend(office::lock(file).map(Lock::Office)),
         FileKind::Pgp | FileKind::Other => {}
     }

@@ -58,16 +58,15 @@ fn of_zip(file: &[u8], looking: &mut Looking, out: &mut Vec<String>) {
     let Ok(directory) = zip::Directory::read(file) else { return };
     looking.depth -= 1;
     for entry in directory.entries.iter().filter(|e| e.lock == zip::EntryLock::None && !e.is_folder()) {
-        if out.len() >= MOST {
+        if out.len() >= MOST || looking.bytes == 0 {
             break;
         }
-        let head = entry.read(file, 512).unwrap_or_default();
+        let head = entry.read(file, 512, looking).unwrap_or_default();
         let limit = looking.bytes.min(LARGEST);
         if is_archive(&head)
             && limit > 0
-            && let Some(inner) = entry.read(file, limit)
+            && let Some(inner) = entry.read(file, limit, looking)
         {
-            looking.bytes -= inner.len().min(looking.bytes);
             collect(&inner, looking, out);
         }
     }

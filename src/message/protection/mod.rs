@@ -21,8 +21,8 @@ mod zip;
 
 use std::fmt;
 
-pub use files::judge_file;
-use files::{FileKind, Looking, MAX_FILE, SNIFF};
+use files::{FileKind, MAX_FILE, SNIFF};
+pub use files::{Looking, judge_file, judge_one_of};
 
 use super::parts::Part;
 use super::text::{self, Lines};

@@ -6,6 +6,7 @@ use aws_lc_rs::pbkdf2;
 use quick_xml::events::{BytesStart, Event};
 
 use super::digest::{Hash, aes_decrypt_chained};
+use super::files::Looking;
 use super::zip::{Directory, Entry};
 use super::{How, Kind, WhyNot};
 use crate::message::transfer;
@@ -15,8 +16,8 @@ const MAX_MANIFEST: usize = 1 << 20;
 /// LibreOffice spins 100,000 times.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
-pub fn judge(file: &[u8], directory: &Directory) -> Result<How, WhyNot> {
-    let manifest = directory.find(MANIFEST).and_then(|e| e.read(file, MAX_MANIFEST)).ok_or(WhyNot::NotProtected)?;
+pub fn judge(file: &[u8], directory: &Directory, looking: &mut Looking) -> Result<How, WhyNot> {
+    let manifest = directory.find(MANIFEST).and_then(|e| e.read(file, MAX_MANIFEST, looking)).ok_or(WhyNot::NotProtected)?;
     let encrypted = encrypted_files(&manifest).ok_or(WhyNot::Damaged)?;
     if encrypted.is_empty() {
         return Err(WhyNot::NotProtected);
@@ -26,8 +27,11 @@ pub fn judge(file: &[u8], directory: &Directory) -> Result<How, WhyNot> {
         if !encrypted.iter().any(|e| e.path == entry.name) {
             return Err(WhyNot::inside(&entry.name, WhyNot::NotProtected));
         }
+        if looking.bytes == 0 {
+            return Err(WhyNot::TooSlow);
+        }
         // What the manifest calls encrypted must not read as text: a reader may ignore the manifest.
-        let head = entry.read(file, 512).unwrap_or_default();
+        let head = entry.read(file, 512, looking).unwrap_or_default();
         if head.trim_ascii_start().starts_with(b"<") || super::files::reads_as_text(&head) {
             return Err(WhyNot::OnlyClaims);
         }
@@ -61,8 +65,8 @@ struct KeyOf {
 }
 
 /// The lock of a document; none where it uses what is not known here (Argon2, Blowfish).
-pub fn lock(file: &[u8], directory: &Directory) -> Option<OpenDocumentLock> {
-    let manifest = directory.find(MANIFEST)?.read(file, MAX_MANIFEST)?;
+pub fn lock(file: &[u8], directory: &Directory, looking: &mut Looking) -> Option<OpenDocumentLock> {
+    let manifest = directory.find(MANIFEST)?.read(file, MAX_MANIFEST, looking)?;
     let encrypted = encrypted_files(&manifest)?;
     let smallest = encrypted.iter().filter_map(|e| Some((e, directory.find(&e.path)?))).filter(|(_, entry)| entry.data.len() >= 16);
     let (described, entry) = smallest.min_by_key(|(_, entry)| entry.data.len())?;
@@ -175,7 +179,10 @@ fn encrypted_files(manifest: &[u8]) -> Option<Vec<Described>> {
 }
 
 fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
-    element.attributes().flatten().find(|a| a.key.local_name().as_ref() == name).map(|a| a.value.into_owned())
+    // Without the check for doubles, which is quadratic.
+    let mut all = element.attributes();
+    all.with_checks(false);
+    all.flatten().find(|a| a.key.local_name().as_ref() == name).map(|a| a.value.into_owned())
 }
 
 #[cfg(test)]

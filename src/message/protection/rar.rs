@@ -118,6 +118,9 @@ fn rar4(file: &[u8]) -> Option<Seen> {
     let mut seen = Seen { end: 7, ..Seen::default() };
     for _ in 0..MAX_BLOCKS {
         let at = seen.end;
+        if at >= file.len() {
+            break;
+        }
         let (Some(kind), Some(flags), Some(size)) = (file.get(at + 2), u16_at(file, at + 3), u16_at(file, at + 5)) else { break };
         if size < 7 {
             return None;
@@ -161,7 +164,7 @@ fn rar5(file: &[u8]) -> Option<Seen> {
     let mut seen = Seen { end: 8, ..Seen::default() };
     for _ in 0..MAX_BLOCKS {
         let at = seen.end;
-        if at + 4 >= file.len() {
+        if at >= file.len().saturating_sub(4) {
             break;
         }
         let mut cursor = at + 4;
@@ -185,7 +188,9 @@ fn rar5(file: &[u8]) -> Option<Seen> {
             2 => {
                 let file_flags = vint(file, &mut cursor)?;
                 if file_flags & 1 == 0 {
-                    let encryption = rar5_encryption(file.get(end.checked_sub(extra)?..end)?);
+                    // The records stand at the end of this very header: blocks that share theirs would be read over and over.
+                    let records = end.checked_sub(extra).filter(|start| *start >= cursor)?;
+                    let encryption = rar5_encryption(file.get(records..end)?);
                     let content = file.get(end..).unwrap_or_default();
                     seen.file(encryption.is_some(), &content[..content.len().min(data)]);
                     seen.lock = seen.lock.or(encryption.and_then(rar5_lock));
@@ -268,5 +273,24 @@ mod tests {
         assert_eq!(judge(&rar5(&[&[0, 0, 0, 0, 2, 4, 0], &[0x9a; 32]])), Ok(How::strong(Kind::Rar)));
         assert_eq!(judge(&rar5(&[&[0, 0, 0, 0, 2, 4, 0]])), Err(WhyNot::Damaged));
         assert_eq!(judge(&rar5(&[])), Err(WhyNot::Empty));
+    }
+
+    #[test]
+    fn hostile_lengths_are_harmless() {
+        // Sizes that reach the end of all numbers.
+        let mut block = vec![0, 0, 0x74, 4, 0x81, 40, 0];
+        block.extend(u32::MAX.to_le_bytes());
+        block.resize(32, 0);
+        block.extend(u32::MAX.to_le_bytes());
+        block.resize(40, 0);
+        for less in 40..60u32 {
+            block[7..11].copy_from_slice(&(u32::MAX - less).to_le_bytes());
+            assert!(judge(&[b"Rar!\x1a\x07\x00", &block[..], &[9; 40]].concat()).is_err());
+        }
+        // Blocks that all call the whole file before them their own records.
+        let filler = [1, 9].repeat(1 << 20);
+        let head = [b"Rar!\x1a\x07\x01\x00\0\0\0\0".to_vec(), vec![0x83, 0x80, 0x80, 1, 9, 0], filler].concat();
+        let block = [0, 0, 0, 0, 0x85, 0, 2, 1, 0x80, 0x80, 0x40, 0];
+        assert!(judge(&[head, block.repeat(19_000)].concat()).is_err());
     }
 }

@@ -153,6 +153,50 @@ fn bombs_cost_no_more_than_their_bound() {
     );
 }
 
+/// A list of `count` files that all are the same deflated megabyte of nothing: it unpacks to no octet.
+fn shared_nothing(count: usize, name: &str, flags: u16, size: u32) -> Vec<u8> {
+    let data = [0, 0, 0, 0xff, 0xff].repeat(200_000);
+    let mut common = Vec::new();
+    for v in [20, flags, 8, 0, 0] {
+        common.extend_from_slice(&u16::to_le_bytes(v));
+    }
+    for v in [0, data.len() as u32, size] {
+        common.extend_from_slice(&v.to_le_bytes());
+    }
+    common.extend_from_slice(&(name.len() as u16).to_le_bytes());
+    common.extend_from_slice(&[0, 0]);
+    let mut file = [b"PK\x03\x04", &common[..], name.as_bytes(), &data].concat();
+    let start = file.len() as u32;
+    let record = [b"PK\x01\x02\x14\0", &common[..], &[0; 14], name.as_bytes()].concat();
+    file.extend(record.repeat(count));
+    let size = file.len() as u32 - start;
+    file.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+    for _ in 0..2 {
+        file.extend_from_slice(&(count as u16).to_le_bytes());
+    }
+    file.extend_from_slice(&size.to_le_bytes());
+    file.extend_from_slice(&start.to_le_bytes());
+    file.extend_from_slice(&[0, 0]);
+    file
+}
+
+#[test]
+fn files_that_share_their_octets_cost_each_by_itself() {
+    let started = std::time::Instant::now();
+    let sealed = shared_nothing(10_000, "a.txt", 1, 9);
+    assert_eq!(judge_file("a.zip", &sealed), Err(WhyNot::TooSlow));
+    let clear = shared_nothing(10_000, "a.zip", 0, 9);
+    assert!(judge_file("a.zip", &clear).is_err());
+    assert!(members::names(&clear).len() <= 2);
+    assert!(!super::super::document::read_file("a.zip", &clear).unreadable.is_empty());
+    // A manifest of one element with very many attributes.
+    let attributes: String = (0..100_000).map(|i| format!("a{i:x}='' ")).collect();
+    let manifest = format!("<m><file-entry {attributes}/></m>");
+    let text = clear_zip(&[("mimetype", b"application/vnd.oasis.opendocument.text"), ("META-INF/manifest.xml", manifest.as_bytes())]);
+    assert!(judge_file("a.odt", &text).is_err());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
 /// How a member of a made archive is.
 #[derive(Clone, Debug)]
 struct Member {

@@ -32,7 +32,7 @@ pub fn judge(file: &[u8], looking: &mut Looking) -> Result<How, WhyNot> {
     }
     if files().any(|e| e.lock == EntryLock::None) {
         if directory.entries.first().is_some_and(|e| e.name == "mimetype") || directory.find("META-INF/manifest.xml").is_some() {
-            return directory.accounted(file, open_document::judge(file, &directory));
+            return directory.accounted(file, open_document::judge(file, &directory, looking));
         }
         // An Office document is a ZIP archive; its inner names would tell the Clerk nothing.
         if directory.find("[Content_Types].xml").is_some() {
@@ -56,8 +56,12 @@ pub fn judge(file: &[u8], looking: &mut Looking) -> Result<How, WhyNot> {
             EntryLock::ZipCrypto => how.strength = Strength::Weak,
             EntryLock::Aes(_) | EntryLock::Strong => {}
         }
-        if entry.lock != EntryLock::None && entry.only_claims(file) {
-            return Err(WhyNot::inside(&entry.name, WhyNot::OnlyClaims));
+        if entry.lock != EntryLock::None {
+            match entry.only_claims(file, looking) {
+                Some(false) => {}
+                Some(true) => return Err(WhyNot::inside(&entry.name, WhyNot::OnlyClaims)),
+                None => return Err(WhyNot::TooSlow),
+            }
         }
     }
     directory.accounted(file, Ok(how))
@@ -100,7 +104,7 @@ pub(super) fn locks(file: &[u8], looking: &mut Looking, out: &mut Vec<Lock>) {
         out.push(Lock::Zip(ZipLock { aes, data, method: entry.method, size: entry.size as usize, crc: entry.crc, check }));
     }
     if directory.find("META-INF/manifest.xml").is_some() {
-        out.extend(open_document::lock(file, &directory).map(Lock::OpenDocument));
+        out.extend(open_document::lock(file, &directory, looking).map(Lock::OpenDocument));
         return;
     }
     for entry in directory.entries.iter().filter(|e| e.lock == EntryLock::None && !e.is_folder()) {
@@ -461,48 +465,61 @@ impl Entry {
 
     /// The whole content of a file that may have a password of its own; its first octets tell whether that is worth the unpacking.
     pub fn unpacked(&self, file: &[u8], looking: &mut Looking) -> Result<Vec<u8>, WhyNot> {
-        looking.members = looking.members.checked_sub(1).ok_or(WhyNot::TooLarge)?;
-        let head = self.read(file, SNIFF).ok_or(WhyNot::Damaged)?;
-        looking.bytes = looking.bytes.saturating_sub(head.len());
+        looking.members = looking.members.checked_sub(1).filter(|_| looking.bytes > 0).ok_or(WhyNot::TooLarge)?;
+        let head = self.read(file, SNIFF, looking).ok_or(WhyNot::Damaged)?;
         if FileKind::of(&head, &self.name.to_ascii_lowercase()) == FileKind::Other {
             return Err(WhyNot::NotProtected);
         }
         let limit = looking.bytes.min(MAX_FILE);
-        let content = self.read(file, limit + 1).ok_or(WhyNot::Damaged)?;
-        looking.bytes = looking.bytes.saturating_sub(content.len());
+        let content = self.read(file, limit + 1, looking).ok_or(WhyNot::Damaged)?;
         if content.len() > limit { Err(WhyNot::TooLarge) } else { Ok(content) }
     }
 
     /// At most `limit` octets of a file that is not encrypted; none if it is packed in a way that is not known here.
-    pub fn read(&self, file: &[u8], limit: usize) -> Option<Vec<u8>> {
+    pub fn read(&self, file: &[u8], limit: usize, looking: &mut Looking) -> Option<Vec<u8>> {
         let data = file.get(self.data.clone())?;
-        unpack(self.method, data, limit)
+        // Entries may share their octets: each costs by itself.
+        let (out, used) = unpack_counted(self.method, data, limit);
+        looking.unpacked(out.as_ref().map_or(0, Vec::len), used);
+        out
     }
 
-    /// It says that it is encrypted, and whoever ignores that reads it.
-    fn only_claims(&self, file: &[u8]) -> bool {
+    /// It says that it is encrypted, and whoever ignores that reads it. None where there is no more time to see.
+    fn only_claims(&self, file: &[u8], looking: &mut Looking) -> Option<bool> {
         const MAX_TRIED: u64 = 1 << 20;
-        let Some(data) = file.get(self.data.clone()) else { return false };
+        let Some(data) = file.get(self.data.clone()) else { return Some(false) };
         if reads_as_text(data) {
-            return true;
+            return Some(true);
         }
-        self.lock == EntryLock::ZipCrypto
-            && self.size <= MAX_TRIED
-            && unpack(self.method, data, self.size as usize + 1)
-                .is_some_and(|clear| clear.len() as u64 == self.size && crc(&clear) == self.crc)
+        let could_be = self.lock == EntryLock::ZipCrypto && self.size <= MAX_TRIED && (self.method != 0 || data.len() as u64 == self.size);
+        if !could_be {
+            return Some(false);
+        }
+        if looking.bytes == 0 {
+            return None;
+        }
+        let clear = self.read(file, self.size as usize + 1, looking);
+        Some(clear.is_some_and(|clear| clear.len() as u64 == self.size && crc(&clear) == self.crc))
     }
 }
 
 /// At most `limit` octets.
 pub(super) fn unpack(method: u16, data: &[u8], limit: usize) -> Option<Vec<u8>> {
+    unpack_counted(method, data, limit).0
+}
+
+/// As [`unpack`], and how many octets of `data` were gone through.
+fn unpack_counted(method: u16, data: &[u8], limit: usize) -> (Option<Vec<u8>>, usize) {
     match method {
-        0 => Some(data[..data.len().min(limit)].to_vec()),
+        0 => (Some(data[..data.len().min(limit)].to_vec()), data.len().min(limit)),
         8 => {
             let mut out = Vec::new();
-            flate2::bufread::DeflateDecoder::new(data).take(limit as u64).read_to_end(&mut out).ok()?;
-            Some(out)
+            let mut decoder = flate2::bufread::DeflateDecoder::new(data);
+            let result = (&mut decoder).take(limit as u64).read_to_end(&mut out);
+            let used = usize::try_from(decoder.total_in()).unwrap_or(usize::MAX).max(out.len());
+            (result.ok().map(|_| out), used)
         }
-        _ => None,
+        _ => (None, 0),
     }
 }
 

@@ -218,7 +218,9 @@ fn plain_links(text: &str) -> impl Iterator<Item = &str> {
         } else {
             return None;
         };
-        let end = text[at..].find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')' | ']')).map_or(text.len(), |e| at + e);
+        // Bounded: one run of nothing but addresses must not be gone through for each of them.
+        let rest = &text[at..at + text[at..].floor_char_boundary(LONGEST_LINK)];
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')' | ']')).map_or(at + rest.len(), |e| at + e);
         Some(&text[at - scheme..end])
     })
 }
@@ -281,6 +283,8 @@ fn tag_end(bytes: &[u8], open: usize) -> Option<usize> {
     memchr::memchr(b'>', &bytes[open..]).map(|i| open + i)
 }
 
+/// Octets of one address in running text.
+const LONGEST_LINK: usize = 4_096;
 /// Octets of one tag, counters' addresses included.
 const LONGEST_TAG: usize = 8_192;
 
@@ -474,5 +478,12 @@ tps://b.example/">bank.&#8203;co.uk</a><abbr href="https://c.example/">x</abbr><
                 }
             }
         }
+    }
+
+    #[test]
+    fn addresses_run_together_are_bounded() {
+        let text = "http://".repeat(150_000);
+        assert!(plain_links(&text).all(|link| link.len() <= LONGEST_LINK + 8));
+        assert_eq!(plain_links("see https://x.uk/é, or HTTP://y.uk").collect::<Vec<_>>(), ["https://x.uk/é,", "HTTP://y.uk"]);
     }
 }

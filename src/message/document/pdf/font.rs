@@ -16,6 +16,8 @@ pub struct Font {
     charset: Option<&'static encoding_rs::Encoding>,
     widths: HashMap<u32, f64>,
     default_width: f64,
+    /// Entries of its tables that may still be made, those that replace others too.
+    left: usize,
     /// Thousandths for Type 3, whose glyphs are drawn in a space of their own.
     pub scale: f64,
 }
@@ -50,6 +52,7 @@ impl Font {
             charset: None,
             widths: HashMap::new(),
             default_width: if composite { 1000.0 } else { 500.0 },
+            left: 4 * MAX_ENTRIES,
             scale: 0.001,
         };
         if composite {
@@ -88,16 +91,16 @@ impl Font {
         while let Some(first) = list.next().and_then(Object::index) {
             match list.next().map(|o| store.resolve(o, budget)) {
                 Some(Object::Array(widths)) => {
-                    for (i, width) in widths.iter().enumerate().take(MAX_ENTRIES) {
+                    for (i, width) in widths.iter().enumerate().take(self.left) {
+                        self.left -= 1;
                         self.widths.insert((first + i) as u32, width.number().unwrap_or(self.default_width));
                     }
                 }
                 Some(Object::Number(last)) => {
                     let width = list.next().and_then(Object::number).unwrap_or(self.default_width);
-                    for code in first..=(last.max(0.0) as usize).min(first.saturating_add(65_535)) {
-                        if self.widths.len() < MAX_ENTRIES {
-                            self.widths.insert(code as u32, width);
-                        }
+                    for code in (first..=(last.max(0.0) as usize).min(first.saturating_add(65_535))).take(self.left) {
+                        self.left -= 1;
+                        self.widths.insert(code as u32, width);
                     }
                 }
                 _ => break,
@@ -128,7 +131,7 @@ impl Font {
             let mut code = 0usize;
             for item in differences.iter().take(2_000) {
                 match item {
-                    Object::Number(n) => code = n.max(0.0) as usize,
+                    Object::Number(n) => code = n.clamp(0.0, 1e6) as usize,
                     Object::Name(name) => {
                         if let Some(slot) = table.get_mut(code) {
                             let text = glyph::text(name);
@@ -222,6 +225,9 @@ impl Font {
             Codes::Single => 1,
             _ => code.len().clamp(1, 4) as u8,
         };
+        // Ranges may overlap, so that it is not the map alone that bounds the work.
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = left;
         // What stands for nothing is no letter.
         if self.map.len() < MAX_ENTRIES && !text.is_empty() && text != "\0" {
             self.map.insert((length, number(code).saturating_add(add)), text);

@@ -27,12 +27,13 @@ impl Object {
         self.number().filter(|n| (0.0..=4e15).contains(n)).map(|n| n as usize)
     }
 
-    /// How many objects it holds, itself too.
+    /// How many objects it holds, itself too; long strings and names weigh more.
     pub fn weight(&self) -> usize {
         match self {
             Object::Array(items) => 1 + items.iter().map(Object::weight).sum::<usize>(),
             Object::Dictionary(d) => 1 + d.0.iter().map(|(_, v)| v.weight()).sum::<usize>(),
-            _ => 1,
+            Object::Text(octets) | Object::Name(octets) | Object::Word(octets) => 1 + octets.len() / 16,
+            Object::Null | Object::Number(_) | Object::Reference(_) => 1,
         }
     }
 

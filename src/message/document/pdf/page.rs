@@ -197,15 +197,16 @@ impl Painter {
         let Some(loaded) = objects.find(&String::from_utf8_lossy(name)).cloned().and_then(|o| store.loaded(&o, budget)) else { return };
         let Some(dictionary) = loaded.dictionary().filter(|d| d.says("Subtype", "Form")).cloned() else { return };
         let Some(content) = store.content(&loaded, budget) else { return };
-        let own = match store.value(&dictionary, "Resources", budget) {
+        let own = store.value(&dictionary, "Resources", budget);
+        let own = match &own {
             Object::Dictionary(own) => own,
-            _ => resources.clone(),
+            _ => resources,
         };
         let inner = match store.value(&dictionary, "Matrix", budget) {
             Object::Array(items) => matrix_of(&items).then(matrix),
             _ => matrix,
         };
-        self.run(&content, &own, inner, depth + 1, store, budget);
+        self.run(&content, own, inner, depth + 1, store, budget);
     }
 
     fn font(&mut self, name: &[u8], resources: &Dictionary, store: &mut Store<'_>, budget: &mut Budget) -> Option<Rc<Font>> {
@@ -239,7 +240,10 @@ impl Painter {
             match letters {
                 Some(letters) => {
                     self.known += 1;
-                    self.text.extend(letters.chars().filter(|c| !c.is_control()));
+                    // One code may stand for many letters, and one operator shows many codes.
+                    if self.text.len() <= crate::message::document::budget::MAX_TEXT {
+                        self.text.extend(letters.chars().filter(|c| !c.is_control()));
+                    }
                 }
                 None => self.unknown += 1,
             }

@@ -106,6 +106,8 @@ impl<'a> Store<'a> {
             },
             _ => Vec::new(),
         };
+        // To find a key takes thousands of hashes.
+        budget.unpacked(1 << 16);
         // The dictionary's own strings are never encrypted.
         if let Object::Dictionary(encrypt) = self.resolve(encrypt, budget) {
             self.key = Key::of(&encrypt, &id);
@@ -189,10 +191,10 @@ impl<'a> Store<'a> {
             Place::Free => None,
             Place::At(offset) => {
                 let mut lexer = Lexer::new(self.file, offset);
-                (lexer.indirect()? == number).then_some(())?;
-                let mut object = lexer.object()?;
-                // What is read once more costs once more.
-                budget.unpacked(lexer.at.saturating_sub(offset));
+                let object = if lexer.indirect() == Some(number) { lexer.object() } else { None };
+                // What is read once more costs once more, also where it comes to nothing.
+                budget.unpacked(lexer.at.saturating_sub(offset) + 16);
+                let mut object = object?;
                 let stream = self.stream_at(&object, &mut lexer, budget);
                 let generation = self.generation(offset);
                 if let Some(key) = &self.key {
@@ -204,8 +206,9 @@ impl<'a> Store<'a> {
                 let packed = self.packed(stream, budget)?;
                 let offset = *packed.offsets.get(&number)?;
                 let mut lexer = Lexer::new(&packed.bytes, offset);
-                let object = lexer.object()?;
-                budget.unpacked(lexer.at.saturating_sub(offset));
+                let object = lexer.object();
+                budget.unpacked(lexer.at.saturating_sub(offset) + 16);
+                let object = object?;
                 Some(Loaded { number, object, generation: 0, stream: None })
             }
         }
@@ -250,14 +253,18 @@ impl<'a> Store<'a> {
         match self.places.get(&number).copied().or_else(|| self.found.as_ref()?.get(&number).copied())? {
             Place::At(offset) => {
                 let mut lexer = Lexer::new(self.file, offset);
-                (lexer.indirect()? == number).then_some(())?;
-                lexer.object()?.index()
+                let object = if lexer.indirect() == Some(number) { lexer.object() } else { None };
+                budget.unpacked(lexer.at.saturating_sub(offset));
+                object?.index()
             }
             Place::In(stream) => {
                 // Object streams have direct lengths (§7.5.7), so that this cannot come back here.
                 let packed = self.packed.get(&stream).cloned()?;
-                budget.unpacked(16);
-                Lexer::new(&packed.bytes, *packed.offsets.get(&number)?).object()?.index()
+                let mut lexer = Lexer::new(&packed.bytes, *packed.offsets.get(&number)?);
+                let from = lexer.at;
+                let object = lexer.object();
+                budget.unpacked(lexer.at.saturating_sub(from) + 16);
+                object?.index()
             }
             Place::Free => None,
         }
@@ -294,7 +301,10 @@ impl<'a> Store<'a> {
         };
         let mut bytes = std::borrow::Cow::Borrowed(&self.file[start..end]);
         let opens = !filters.iter().any(|f| f.is_name("Crypt")) && !dictionary.says("Type", "XRef");
+        // Many references may lead to one stream, and a stream may decode to nothing.
+        budget.unpacked(bytes.len() / 8);
         if let Some(key) = self.key.as_ref().filter(|_| opens) {
+            budget.unpacked(bytes.len() / 8);
             bytes = std::borrow::Cow::Owned(key.open(&bytes, loaded.number, loaded.generation));
         }
         let mut worst = Ended::Well;
@@ -309,7 +319,7 @@ impl<'a> Store<'a> {
                 _ => &none,
             };
             let (next, ended) = filter::decode(name, parameters, &bytes, MAX_MEMBER.min(budget.unpacked_left()));
-            budget.unpacked(next.len());
+            budget.unpacked(next.len().max(bytes.len() / 8));
             if ended == Ended::Picture {
                 return Some((Vec::new(), ended));
             }
