@@ -42,11 +42,17 @@ fn next(text: &[u8], from: usize) -> Option<Embedded> {
 /// The file whose first line has "begin " at `at`.
 fn opening(text: &[u8], at: usize) -> Option<Embedded> {
     let starts_line = |i: usize| i == 0 || text[i - 1] == b'\n';
+    let yenc_line = at >= 2 && &text[at - 2..at] == b"=y" && starts_line(at - 2);
+    // Nothing is looked for from within a line: one long line of such words would be gone through for each of them.
+    if !starts_line(at) && !yenc_line {
+        return None;
+    }
     let end = line_end(text, at);
     let line = text[at..end].trim_ascii_end();
     let (name, yenc) = if starts_line(at) {
         // `begin 644 name`; the mode is three or four octal digits.
-        let rest = &line[6..];
+        // A line may be this word and a blank: a text that flows is full of blanks at the ends of lines.
+        let rest = line.get(6..)?;
         let mode = rest.iter().take_while(|b| (b'0'..=b'7').contains(*b)).count();
         let name = rest[mode..].strip_prefix(b" ").filter(|n| matches!(mode, 3 | 4) && !n.trim_ascii().is_empty())?;
         // The next line must be encoded, or the word only began a sentence.
@@ -54,11 +60,9 @@ fn opening(text: &[u8], at: usize) -> Option<Embedded> {
             return None;
         }
         (name, false)
-    } else if at >= 2 && &text[at - 2..at] == b"=y" && starts_line(at - 2) {
+    } else {
         let name = memmem::find(line, b" name=").map(|i| &line[i + 6..])?;
         (name, true)
-    } else {
-        return None;
     };
     let last: &[&[u8]] = if yenc { &[b"\n=yend"] } else { &[b"\nend\r", b"\nend\n"] };
     // A file without its end goes on to the end of the text, as its readers have it.
@@ -206,5 +210,16 @@ mod tests {
             assert!(!holds_file(text.as_bytes()), "{text:?}");
         }
         assert_eq!(uudecode(b"#0V%T\r\n`\r\n"), b"Cat");
+    }
+
+    #[test]
+    fn the_word_alone_is_no_file() {
+        for text in
+            ["begin \r\n", "begin ", "so we\r\nbegin \r\nagain", "=ybegin \r\n", "=ybegin line=128", "begin 644 \r\n", "begin  \r\n"]
+        {
+            assert_eq!(find(text.as_bytes()), [], "{text:?}");
+        }
+        // One long line of it is gone through once.
+        assert_eq!(find(&b"begin ".repeat(500_000)), []);
     }
 }

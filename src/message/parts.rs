@@ -365,6 +365,9 @@ fn describe(raw: &[u8], header: &Header, pending: &Pending, reading: &Reading, o
         } else if name.eq_ignore_ascii_case(b"content-disposition") {
             if disposition.is_none() {
                 let value = Value::parse(&body, reading, true);
+                if split_params(&body).len() > MAX_PARAMS {
+                    push_once(odd, Ambiguity::HeaderTooLong);
+                }
                 part.disposition = if value.main == "inline" { Disposition::Inline } else { Disposition::Attachment };
                 disposition = Some(value);
             }
@@ -463,7 +466,11 @@ fn goes_on_behind_padding(content: &[u8]) -> bool {
 /// A Content-Type as the reading takes it.
 fn typed(body: &[u8], reading: &Reading, odd: &mut Vec<Ambiguity>) -> Value {
     let mut value = Value::parse(body, reading, true);
-    let main = split_params(body).into_iter().next().unwrap_or_default().trim_ascii();
+    let pieces = split_params(body);
+    if pieces.len() > MAX_PARAMS {
+        push_once(odd, Ambiguity::HeaderTooLong);
+    }
+    let main = pieces.into_iter().next().unwrap_or_default().trim_ascii();
     let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(b);
     let written_well = main.is_empty()
         || main.split(|b| *b == b'/').count() == 2 && main.split(|b| *b == b'/').all(|half| !half.is_empty() && half.iter().all(token));
@@ -610,12 +617,15 @@ impl Value {
 }
 
 /// Cuts at semicolons outside quotation marks; a quotation mark that is never closed is an octet like others.
+/// Parameters of one field that are told apart; each is held against the others. No honest field has a tenth of them.
+const MAX_PARAMS: usize = 256;
+
 fn split_params(body: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::with_capacity(4);
     let (mut start, mut at, mut quotes) = (0, 0, true);
     while at < body.len() {
         match body[at] {
-            b';' => {
+            b';' if pieces.len() < MAX_PARAMS => {
                 pieces.push(&body[start..at]);
                 start = at + 1;
             }
@@ -833,6 +843,18 @@ mod tests {
             assert_eq!(Value::parse(body.as_bytes(), &Reading::default(), true).param(name).as_deref(), Some(value), "{body}");
         }
         assert_eq!(Value::parse(b"Text / Plain; x", &Reading::default(), true).main, "text/plain");
+    }
+
+    #[test]
+    fn parameters_are_bounded() {
+        for field in ["Content-Type: text/plain", "Content-Type: text/plain\nContent-Disposition: attachment"] {
+            let many = |count: usize| {
+                let more: String = (0..count).map(|i| format!(";\n a{i}*=x")).collect();
+                walked(&format!("{field}{more}; filename=a.exe\n\nText\n")).1
+            };
+            assert!(!many(200).contains(&Ambiguity::HeaderTooLong));
+            assert!(many(40_000).contains(&Ambiguity::HeaderTooLong));
+        }
     }
 
     #[test]
