@@ -10,7 +10,7 @@ use super::pdf::PdfLock;
 use super::rar::RarLock;
 use super::seven_zip::SevenZipLock;
 use super::zip::ZipLock;
-use super::{name_of, office, pdf, rar, seven_zip, zip};
+use super::{name_of, office, pdf, pgp, rar, seven_zip, zip};
 use crate::message::View;
 
 /// What a password can be tried on.
@@ -74,6 +74,9 @@ pub fn locked(view: &View<'_>) -> Vec<Locked> {
         }
         let file = view.decoded(part);
         let locks = locks_of(&lower, &file, &mut looking);
+        if FileKind::of(&head, &lower) == FileKind::Pgp && !pgp::takes_passphrase(&file) {
+            continue;
+        }
         if !locks.is_empty() || FileKind::of(&head, &lower).judge(&file, &mut looking).is_ok() {
             out.push(Locked { name, locks });
         }

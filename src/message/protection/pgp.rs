@@ -12,6 +12,16 @@ pub fn judge(file: &[u8]) -> Result<How, WhyNot> {
     if is_encrypted(file) { Ok(How::strong(Kind::PgpFile)) } else { Err(WhyNot::NotProtected) }
 }
 
+/// Whether a password opens it. A message to nobody but holders of keys is opened by no password that somebody could write.
+pub fn takes_passphrase(file: &[u8]) -> bool {
+    let by_passphrase = |packets: &[u8]| session_keys(packets) == Some(Keys::Passphrase);
+    if memchr::memmem::find(file, BEGIN.as_bytes()).is_none() {
+        return by_passphrase(file);
+    }
+    let text = String::from_utf8_lossy(file);
+    text.split(BEGIN).skip(1).any(|message| by_passphrase(&armoured(message.split(END).next().unwrap_or_default())))
+}
+
 /// Whether the whole of it is an encrypted message, armoured or binary.
 pub fn is_encrypted(content: &[u8]) -> bool {
     match memchr::memmem::find(content, BEGIN.as_bytes()) {
@@ -58,29 +68,46 @@ fn armoured(body: &str) -> Vec<u8> {
 
 /// Session keys, then an encrypted data packet that holds something, and nothing else. Each packet's version must exist: by its tag
 /// alone too much looks like a packet.
-fn packets_are_encrypted(mut bytes: &[u8]) -> bool {
+fn packets_are_encrypted(bytes: &[u8]) -> bool {
+    session_keys(bytes).is_some()
+}
+
+/// Who can open an encrypted message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// Holders of keys only.
+    Holders,
+    /// Also whoever knows a passphrase. Old programs wrote no session key at all then.
+    Passphrase,
+}
+
+/// Who can open it; none if these are not the packets of an encrypted message.
+fn session_keys(mut bytes: &[u8]) -> Option<Keys> {
     /// What may follow: the end of a line, a broken octet or two.
     const MAX_REST: usize = 16;
+    let (mut holders, mut passphrase) = (false, false);
     for _ in 0..1_000 {
-        let Some(packet) = packet(bytes) else { return false };
+        let packet = packet(bytes)?;
+        let is_message = |least: usize| {
+            let keys = if passphrase || !holders { Keys::Passphrase } else { Keys::Holders };
+            (packet.length > least && packet.after.len() <= MAX_REST).then_some(keys)
+        };
         let version = packet.start.first().copied().unwrap_or(0);
         match packet.tag {
             // Session keys encrypted to a key or by a passphrase; marker; padding.
-            1 if matches!(version, 2 | 3 | 6) => {}
-            3 if matches!(version, 4..=6) => {}
+            1 if matches!(version, 2 | 3 | 6) => holders = true,
+            3 if matches!(version, 4..=6) => passphrase = true,
             10 | 21 => {}
             // Encrypted data without integrity: of its start nothing is known.
-            9 if !reads_as_text(packet.start) => return packet.length > 0 && packet.after.len() <= MAX_REST,
+            9 if !reads_as_text(packet.start) => return is_message(0),
             // With integrity (v2 is AEAD), and GnuPG's own AEAD.
-            18 if matches!(version, 1 | 2) && !reads_as_text(&packet.start[1..]) => {
-                return packet.length > 1 && packet.after.len() <= MAX_REST;
-            }
-            20 if version == 1 && !reads_as_text(&packet.start[1..]) => return packet.length > 1 && packet.after.len() <= MAX_REST,
-            _ => return false,
+            18 if matches!(version, 1 | 2) && !reads_as_text(&packet.start[1..]) => return is_message(1),
+            20 if version == 1 && !reads_as_text(&packet.start[1..]) => return is_message(1),
+            _ => return None,
         }
         bytes = packet.after;
     }
-    false
+    None
 }
 
 struct Packet<'a> {

@@ -234,6 +234,12 @@ mod tests {
         let found = message("Tender", "The password is Sunny7.", &[("t.gpg", &pgp)]);
         assert_eq!(found.beside.as_deref(), Some("a password stands in the text beside t.gpg, on which nobody can try it here"));
         assert_eq!(message("Tender", "The password follows by text.", &[("t.gpg", &pgp)]), Passwords::default());
+        // To the holder of a key no password is of use.
+        let to_key = [&[0x84, 12, 3, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0xd2, 60, 1][..], &[0x9a; 59]].concat();
+        let found = message("Tender", "The password is Sunny7.", &[("t.gpg", &to_key)]);
+        assert_eq!((found.beside, found.alone.is_some()), (None, true));
+        let both = [&to_key[..14], &pgp].concat();
+        assert!(message("Tender", "The password is Sunny7.", &[("t.gpg", &both)]).beside.is_some());
         // Work ends: nothing is spent that is not allowed.
         let raw = format!(
             "Subject: x\r\nContent-Type: application/zip; name=a.zip\r\nContent-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
