@@ -182,6 +182,10 @@ impl Surgery<'_, '_> {
         // A name or comment may show somebody else's address.
         if self.shows_others(raw, mailbox) {
             let address = format!("<{}@{}>", mailbox.local, mailbox.domain).into_bytes();
+            // `<a@x.uk@wragby.uk>`: the local part may be an address to somebody.
+            if self.shows_others(&address, mailbox) {
+                return false;
+            }
             kept.push(Kept { gap: gap.clone(), range: mailbox.range.clone(), text: address });
             return false;
         }
@@ -416,6 +420,7 @@ mod tests {
             ("To: \"a@x.uk\" <clerk@wragby.uk>", "To: <clerk@wragby.uk>"),
             ("To: =?utf-8?Q?a=40x.uk?= <clerk@wragby.uk>", "To: <clerk@wragby.uk>"),
             ("To: (a@x.uk)", "To: undisclosed-recipients:;"),
+            ("To: <a@x.uk@wragby.uk>, chair@wragby.uk", "To: chair@wragby.uk"),
             ("To: =?utf-8?Q?Al_<a=40x.uk>?=", "To: undisclosed-recipients:;"),
             ("To: Friends: a@x.uk, clerk@wragby.uk;, chair@wragby.uk", "To: clerk@wragby.uk, chair@wragby.uk"),
             ("To: Council: chair@wragby.uk, clerk@wragby.uk;", "To: Council: chair@wragby.uk, clerk@wragby.uk;"),
