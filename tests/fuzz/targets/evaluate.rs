@@ -17,6 +17,7 @@ pub const TARGET: Target = Target {
         super::messages(&[
             "From: clerk@wragbyparishcouncil.gov.uk\nTo: jo@gmail.com, al@example.com, c@example.org, d@example.net\nSubject: FW: [CONFIDENTIAL] x\nDelivered-To: clerk@wragbyparishcouncil.gov.uk\n\nHello\n",
             "From: clerk@wragbyparishcouncil.gov.uk\nTo: jo@gmail.com, al@example.com, c@example.org\nSubject: [show-recipients: they asked] x\nReply-To: a@gmail.com, b@gmail.com\n\nHello\n",
+            "From: a@x.uk\nTo: <redacted@Enron.com>\nContent-Transf\nSubject: The header may end above, or not\nTo: b@y.uk\n\nx\n",
             "From: cllr.elm@wragbyparishcouncil.gov.uk\nTo: jo@example.com\nSubject: Camera\nContent-Type: video/mp4; name=hall.mp4\n\nx\n",
             "From: cllr.elm@wragbyparishcouncil.gov.uk\nTo: jo@example.com\nSubject: The camera\nContent-Type: video/mp4; name=hall.mp4\n\nx\n",
             "From: cllr.elm@wragbyparishcouncil.gov.uk\nTo: jo@example.com\nSubject: Our old camera\nContent-Type: video/mp4; name=hall.mp4\n\nx\n",
@@ -89,10 +90,11 @@ fn run(octets: &[u8]) {
         assert_eq!(said(&verdict), said(&first));
         assert_eq!(Splice::apply(&message, &verdict.plan).to_vec(), out, "another order of rules makes another message");
     }
-    // Edits but banners stay in the header, and a message that is not delivered is not edited.
-    let header_end = View::new(&raw).header_end();
+    // Edits but banners stay in the header (where readers agree on where it ends), and a message that is not delivered is not edited.
+    let view = View::new(&raw);
     let bannered = first.edits.iter().any(|e| e.field == "body");
-    assert!(bannered || first.plan.edits().iter().all(|e| e.range.end <= header_end));
+    let doubtful = !view.ambiguities().is_empty();
+    assert!(bannered || doubtful || first.plan.edits().iter().all(|e| e.range.end <= view.header_end()));
     let disposition = first.disposition.word();
     assert!(matches!(disposition, "deliver" | "hold") || first.plan.is_untouched());
 

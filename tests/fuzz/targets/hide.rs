@@ -21,6 +21,7 @@ pub const TARGET: Target = Target {
             "From: clerk@wragby.uk\nTo: <@r.uk:a@x.uk>, \"a b\"@x.uk, a@[192.0.2.1]\n\n",
             "From: Jo <a@x.or<a@x.org.za>\nTo: b@y.uk\n\nThe name beside the author's address is an address too.\n",
             "From: clerk@wragby.uk\nTo: =?utFrom:om: c$lerk@wukf-8?Q?a=40x.uk?= <clerk@wragby.uk>\n\n",
+            "From: clerk@wragby.uk\nCc: <boss@nil.tek@wragby.uk>\n\n",
             "To: b@y.uk\nFrom: s@x.co.\0\0uk\u{16}(Sebastian)\n\n",
             "To: \"unclosed a@x.uk, clerk@wragby.uk\n\n",
         ])
