@@ -30,6 +30,9 @@ const ROUNDS: u64 = 4_000_000;
 
 /// Looks at a message; `attached` is the text of its attached files.
 pub fn look(view: &View<'_>, attached: &str) -> Passwords {
+    if !may_tell(view, attached) {
+        return Passwords::default();
+    }
     let candidates = candidates(view, attached);
     if candidates.is_empty() {
         return Passwords::default();
@@ -53,6 +56,16 @@ pub fn look(view: &View<'_>, attached: &str) -> Passwords {
         format!("{} stands {}{}", article(c), c.place.words(), if locked.is_empty() { "" } else { ", of none of the attached files" })
     };
     Passwords { beside: None, alone: said(Sureness::Password).map(sentence), for_another: said(Sureness::Code).map(sentence) }
+}
+
+/// One quick pass: where no word of a password stands anywhere and no file is there that one could open, there is nothing to find.
+fn may_tell(view: &View<'_>, attached: &str) -> bool {
+    let has_file = |p: &crate::message::Part| p.is_leaf() && (p.is_attachment || !p.is_text());
+    if view.parts().iter().any(has_file) {
+        return true;
+    }
+    let body = view.body_text();
+    [view.subject(), &body.all, &body.hidden, attached].iter().any(|text| phrases::is_telling(text))
 }
 
 fn candidates(view: &View<'_>, attached: &str) -> Vec<Candidate> {

@@ -427,6 +427,11 @@ pub struct Candidates {
     prose: usize,
 }
 
+/// Whether any word stands in it by which a password is given away.
+pub fn is_telling(text: &str) -> bool {
+    TELLING.is_match(&text[..text.floor_char_boundary(MAX_TEXT)])
+}
+
 impl Candidates {
     /// The surest first, each value once, no more than can be tried.
     pub fn finish(mut self) -> Vec<Candidate> {
