@@ -58,14 +58,15 @@ pub fn look(view: &View<'_>, attached: &str) -> Passwords {
     Passwords { beside: None, alone: said(Sureness::Password).map(sentence), for_another: said(Sureness::Code).map(sentence) }
 }
 
-/// One quick pass: where no word of a password stands anywhere and no file is there that one could open, there is nothing to find.
+/// One quick pass: where no word of a password stands anywhere and no file is there that one would open, there is nothing to find.
 fn may_tell(view: &View<'_>, attached: &str) -> bool {
-    let has_file = |p: &crate::message::Part| p.is_leaf() && (p.is_attachment || !p.is_text());
-    if view.parts().iter().any(has_file) {
+    let body = view.body_text();
+    if [view.subject(), &body.all, &body.hidden, attached].iter().any(|text| phrases::is_telling(text)) {
         return true;
     }
-    let body = view.body_text();
-    [view.subject(), &body.all, &body.hidden, attached].iter().any(|text| phrases::is_telling(text))
+    let has_file = |p: &crate::message::Part| p.is_leaf() && (p.is_attachment || !p.is_text());
+    let told_by_name = || attachments::names(view).any(phrases::is_telling);
+    view.parts().iter().any(has_file) && (told_by_name() || !lock::locked(view).is_empty())
 }
 
 fn candidates(view: &View<'_>, attached: &str) -> Vec<Candidate> {
