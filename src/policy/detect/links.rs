@@ -210,6 +210,7 @@ fn is_mixed(label: &str) -> bool {
 }
 
 fn plain_links(text: &str) -> impl Iterator<Item = &str> {
+    let mut run_end = 0;
     memchr::memmem::find_iter(text.as_bytes(), b"://").filter_map(move |at| {
         let scheme = if ends_with(&text[..at], "https") {
             5
@@ -218,9 +219,12 @@ fn plain_links(text: &str) -> impl Iterator<Item = &str> {
         } else {
             return None;
         };
-        // Bounded: one run of nothing but addresses must not be gone through for each of them.
-        let rest = &text[at..at + text[at..].floor_char_boundary(LONGEST_LINK)];
-        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')' | ']')).map_or(at + rest.len(), |e| at + e);
+        // Addresses that run together have one end: a text of nothing else must not be gone through for each of them.
+        if at >= run_end {
+            run_end =
+                text[at..].find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')' | ']')).map_or(text.len(), |e| at + e);
+        }
+        let end = run_end.min(at + text[at..].floor_char_boundary(LONGEST_LINK));
         Some(&text[at - scheme..end])
     })
 }
