@@ -389,14 +389,9 @@ impl Condition {
             Is(_, one) => one.cost(),
             PasswordDisclosed(_) | NoPasswordDisclosed => 60,
             UnreadableText => 50,
-            Protected(_)
-            | Attachment(_)
-            | Identifiers { .. }
-            | Links(_)
-            | Number(..)
-            | Recipient(_)
-            | EveryRecipient(_)
-            | EveryOutsider(_) => 40,
+            // Looks into every file, where the others look for words.
+            Protected(_) => 45,
+            Attachment(_) | Identifiers { .. } | Links(_) | Number(..) | Recipient(_) | EveryRecipient(_) | EveryOutsider(_) => 40,
             // Where no login proves it, this too is asked outside.
             ProvenSender(_) => 90,
             // Asked last: a rule that anything else settles costs no look-up.

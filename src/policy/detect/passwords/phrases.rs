@@ -986,8 +986,11 @@ mod tests {
 
         #[test]
         fn any_text_is_read(text in "(password|is|: |\"|“|’|\n|code|open|[a-zé.]{0,5}|\\PC){0,60}") {
+            // But for the blanks between its words, which people do not type as they were sent.
+            let even = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let text = even(&text);
             for candidate in candidates(&text) {
-                prop_assert!(text.contains(candidate.value.as_str()));
+                prop_assert!(text.contains(&even(&candidate.value)));
             }
         }
     }
