@@ -15,14 +15,16 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 binary=$(cargo build --profile fuzz --features fuzz --example fuzz --target "$triple" --message-format=json-render-diagnostics |
     sed -n 's/.*"name":"fuzz".*"executable":"\([^"]*\)".*/\1/p')
 
-names=$(echo | LYCHGATE_FUZZ=list "$binary" -runs=1 2>/dev/null)
+mkdir -p "$out/found"
+# libFuzzer takes a target that ends the program for a crash; these two say what they have to say and end.
+ask() { LYCHGATE_FUZZ=$1 "$binary" -runs=1 -artifact_prefix="$out/" </dev/null 2>/dev/null || true; rm -f "$out"/crash-*; }
+names=$(ask list)
 if [ $# -eq 0 ]; then
     echo "$names"
     exit
 fi
 [ "$1" = all ] || names=$1
-mkdir -p "$out/found"
-LYCHGATE_FUZZ="seeds $out/seeds" "$binary" -runs=1 2>/dev/null
+ask "seeds $out/seeds"
 failed=0
 for name in $names; do
     mkdir -p "$out/corpus/$name" "$out/seeds/$name"
