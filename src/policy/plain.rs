@@ -38,12 +38,16 @@ pub fn happens(rule: &Rule) -> Vec<String> {
     }
     if let Some(hold) = &then.hold {
         let end = if hold.release { "goes out" } else { "goes back to the sender" };
-        out.push(format!("It is held until {} decides, for at most {}; then it {end}", person(hold.by), duration(hold.within)));
+        out.push(format!(
+            "It is not sent until {} decides, for at most {}; then it {end} (this version keeps no mail: until it does, the sending program is told to try again later)",
+            person(hold.by),
+            duration(hold.within)
+        ));
     }
     for word in then.words() {
         let sentence = match word {
             "hide-recipients" => match then.hide_recipients {
-                Some(Hiding::Split) => "Everybody outside gets a copy of their own, in which only their own address stands".to_string(),
+                Some(Hiding::Split) => "Outside addresses are hidden from one another; everybody still gets the message (in one copy, as long as this version keeps no mail)".to_string(),
                 _ => "Outside addresses are hidden from one another; everybody still gets the message".to_string(),
             },
             "tag-subject" => format!("\"{}\" is put in front of the subject", then.tag_subject.as_deref().unwrap_or_default()),
