@@ -16,7 +16,7 @@ fixed! {
     OK = 250 "2.0.0 Ok";
     /// RFC 5321 §6.2 lets a site drop what nobody waits for; here only automatic mail, by a rule that says so.
     DROPPED = 250 "2.0.0 Taken, and dropped as the council's policy asks";
-    REROUTE_REFUSED = 451 "4.7.1 The policy sends this message elsewhere too, and the provider did not take that: try again later";
+    REROUTE_REFUSED = 451 "4.3.0 Not sent yet: the provider did not take it just now. It will be tried again";
     NO_PROMISE_OF_TLS = 451 "4.7.1 The provider cannot promise encryption all the way just now: try again later";
     HELP = 214 "2.0.0 See RFC 5321";
     /// RFC 5321 §3.5.3: addresses are not confirmed.
