@@ -267,3 +267,35 @@ fn an_index_that_does_not_answer_is_unknown_and_the_rule_says_what_then() {
     let later = again.replace("<re-2@", "<re-3@");
     untouched(&delivered(&gateway, &sink, CLERK, &[D, B, C], &later), &later);
 }
+
+/// A letter of the Clerk's with a ZIP that needs a password, and nothing said of it.
+fn with_locked_file(id: &str, to: &str) -> String {
+    use base64::Engine as _;
+    let zip = include_bytes!("../../src/message/protection/fixtures/password.zip");
+    let encoded = base64::engine::general_purpose::STANDARD.encode(zip);
+    let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|l| std::str::from_utf8(l).expect("base64 is ASCII")).collect();
+    format!(
+        "From: {CLERK}\r\nTo: {to}\r\nSubject: Tender\r\nMessage-ID: <{id}@wragby.test>\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nThe tender is attached.\r\n--b\r\n\
+         Content-Type: application/zip; name=tender.zip\r\nContent-Disposition: attachment; filename=tender.zip\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{}\r\n--b--\r\n",
+        lines.join("\r\n")
+    )
+}
+
+#[test]
+fn a_password_that_follows_its_document_is_known_for_what_it_is() {
+    let sink = Sink::start(&["PIPELINING"]);
+    let rule = "[[rule]]\nid = \"password-later\"\ntitle = \"Later\"\nwhen.direction = \"outbound\"\n\
+                when.password-disclosed = \"later\"\nthen.add-header = { X-Later = \"yes\" }\n";
+    let gateway = site("later", sink.address).rules(rule).start();
+    let is_later = |captured: &Captured| head(captured).contains("\r\nX-Later: yes\r\n");
+    let password = |id: &str, to: &str| letter(id, to, "Tender", "The password is Blue-Heron-42.");
+    assert!(!is_later(&delivered(&gateway, &sink, CLERK, &[A], &password("early", A))), "nothing locked went there yet");
+    let document = with_locked_file("document", A);
+    untouched(&delivered(&gateway, &sink, CLERK, &[A], &document), &document);
+    assert!(is_later(&delivered(&gateway, &sink, CLERK, &[A], &password("after", A))));
+    assert!(!is_later(&delivered(&gateway, &sink, CLERK, &[B], &password("other", B))), "it went to somebody else");
+    let plain = letter("plain", A, "Tender", "The password will follow by telephone.");
+    assert!(!is_later(&delivered(&gateway, &sink, CLERK, &[A], &plain)));
+}
