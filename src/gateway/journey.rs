@@ -58,7 +58,7 @@ struct Judged {
 }
 
 impl Session {
-    /// The journey. Only `Answer::Committed` can say 250.
+    /// The journey. Only `Answer::Committed` can say 250; and `Answer::Dropped`, for automatic mail that a rule drops.
     pub(super) async fn journey(&mut self, received: server::Received) -> Answer {
         let shared = self.worker.shared.clone();
         // 1 receive

@@ -28,7 +28,7 @@ fn truths(kind: &str) -> Vec<(String, String, Vec<u8>)> {
 
 #[test]
 fn documents_yield_their_text() {
-    // What readers beside this one make of these files (unzip and pdftotext agree): no text is in them.
+    // What readers beside this one make of these files (seen by hand): no text is in them.
     const EMPTY: [&str; 3] = ["plain.doc", "sheetProtection_allLocked.xlsx", "encrypted-with-images.pdf"];
     // Nobody asks for a password, and yet nothing here opens them: said, not passed over.
     const UNREADABLE: [&str; 1] = ["protect.xlsx"];
