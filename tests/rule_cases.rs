@@ -20,6 +20,7 @@ use lychgate::message::{RawMessage, Splice, View};
 use lychgate::policy::detect::encryption::{EncryptionSettings, Wrapper};
 use lychgate::policy::detect::recipients;
 use lychgate::policy::outside::{Authentication, Fact};
+use lychgate::policy::plain;
 use lychgate::policy::{
     Case, Envelope, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources, Verdict, evaluate, explain_all,
 };
@@ -267,6 +268,13 @@ fn judge(page: &Page, policy: &Policy, words: &HashMap<String, String>, message:
     let case = Case { message: &raw, envelope: &envelope, session: &session, now, outside: &outside };
     let facts = Facts::new(&case, policy);
     let verdict = evaluate(policy, &facts);
+    // The schedule that a council adopts names everybody who really is told.
+    for notice in &verdict.notices {
+        if let Some(rule) = policy.rules().iter().find(|r| r.id == notice.rule) {
+            let named = plain::told(rule).iter().any(|who| who.to_lowercase().contains(notice.person.word()));
+            assert!(named, "{}: the {} is told, and the schedule says {:?}", rule.id, notice.person.word(), plain::told(rule));
+        }
+    }
     let output = Splice::apply(&raw, &verdict.plan).to_vec();
     let judged = Judged { policy, facts: &facts, verdict: &verdict, input: raw.as_bytes(), output: &output };
     expect

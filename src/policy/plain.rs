@@ -5,7 +5,7 @@ use super::outside::Outer;
 use super::people::Who;
 use super::rule::{Hiding, IfUnknown, Policy, Rule};
 use super::say::{Fill, Template, duration};
-use super::verdict::{Person, RecordLevel};
+use super::verdict::{Mode, Person, RecordLevel};
 
 /// "it goes to somebody outside the council, and it is marked confidential".
 pub fn looks_for(rule: &Rule, policy: &Policy) -> String {
@@ -81,7 +81,10 @@ pub fn happens(rule: &Rule) -> Vec<String> {
 /// Who hears of it. A refused council sender is always told.
 pub fn told(rule: &Rule) -> Vec<&'static str> {
     let mut out: Vec<&'static str> = Vec::new();
-    if rule.then.reject.is_some() || rule.then.notify.contains(&Person::Sender) {
+    let then = &rule.then;
+    // On trial, the sender hears of whatever the rule would have done.
+    let on_trial = rule.mode == Mode::Warn && (then.stops() || then.edits() || then.routes() || !then.notify.is_empty());
+    if on_trial || then.reject.is_some() || then.hold.is_some() || then.notify.contains(&Person::Sender) {
         out.push("the sender, if it is a council address");
     }
     for who in [Person::Clerk, Person::Chair] {
