@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{self, Diagnostics, Settings};
@@ -39,24 +40,40 @@ pub struct Running {
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
 pub fn serve(path: PathBuf, settings: Settings) -> anyhow::Result<()> {
     records::prepare(&records::Options::of(&settings)).context("the store could not be made")?;
+    // Before anything listens: a signal that comes with the first connection must not end the process.
+    let desk = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = desk.block_on(async { Signals::listen() })?;
     let running = start(settings)?;
     tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"));
-    running.keeper.block_on(signals(&running, &path))?;
+    desk.block_on(signals.obey(&running, &path));
     running.stop();
     tracing::info!(event = "stopped");
     Ok(())
 }
 
-async fn signals(running: &Running, path: &Path) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => running.reload(path),
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Reloads as often as it is asked for, and returns when the gateway is to end.
+    async fn obey(mut self, running: &Running, path: &Path) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => running.reload(path),
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+            }
         }
     }
 }
