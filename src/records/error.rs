@@ -25,6 +25,10 @@ pub enum StoreError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("PostgreSQL is not part of this build")]
+    NoPostgres,
+    #[error("the database was made by a newer version of this program ({part} is version {have}, this knows {known})")]
+    Newer { part: &'static str, have: i64, known: i64 },
     #[error("a sealed row could not be opened: it was altered, or its key has been erased")]
     Sealed,
     #[error("a row is damaged")]

@@ -1,0 +1,131 @@
+//! SQLite: one file, one connection a thread, write-ahead log, deleted content overwritten.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
+
+use super::{Durability, Row, Statements, Value};
+use crate::records::StoreError;
+use crate::records::place::create_private;
+
+/// Pages that one reclaim gives back.
+const PAGES: u32 = 2_000;
+
+pub(super) struct Sqlite(Connection);
+
+pub(super) fn create(path: &Path) -> Result<(), StoreError> {
+    create_private(path)?;
+    let engine = Sqlite::open(path, Durability::Full)?;
+    engine.0.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
+    Ok(())
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path, durability: Durability) -> Result<Sqlite, StoreError> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        db.busy_timeout(Duration::from_secs(20))?;
+        db.set_prepared_statement_cache_capacity(96);
+        db.execute_batch(match durability {
+            Durability::Relaxed => "PRAGMA synchronous = NORMAL;",
+            Durability::Full => "PRAGMA synchronous = FULL;",
+        })?;
+        db.execute_batch(
+            "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2000;
+             PRAGMA journal_size_limit = 4194304;",
+        )?;
+        Ok(Sqlite(db))
+    }
+
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+
+    pub(super) fn begin(&mut self) -> Result<(), StoreError> {
+        self.0.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(())
+    }
+
+    pub(super) fn end<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = done.and_then(|value| {
+            self.0.prepare_cached("COMMIT")?.execute([])?;
+            Ok(value)
+        });
+        if done.is_err() && !self.0.is_autocommit() {
+            // A commit that failed for want of space leaves the transaction open; whoever comes next must not find it.
+            self.0.execute_batch("ROLLBACK")?;
+        }
+        done
+    }
+
+    pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {
+        let mut vacuum = self.0.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+        let mut rows = vacuum.query([])?;
+        while rows.next()?.is_some() {}
+        drop(rows);
+        drop(vacuum);
+        // A reader in the middle of something keeps the log; the next time empties it.
+        self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+impl Statements for Sqlite {
+    fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        Ok(statement.raw_execute()? as u64)
+    }
+
+    fn each(&mut self, sql: &str, values: &[Value<'_>], row: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(found) = rows.next()? {
+            row(found)?;
+        }
+        Ok(())
+    }
+
+    fn skip_locked(&self) -> &'static str {
+        // One writer at a time: nobody else is in between.
+        ""
+    }
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, values: &[Value<'_>]) -> Result<(), StoreError> {
+    for (i, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(i + 1, value)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Value::Null => ValueRef::Null,
+            Value::Integer(n) => ValueRef::Integer(n),
+            Value::Octets(octets) => ValueRef::Blob(octets),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn integer(&self, column: usize) -> Result<i64, StoreError> {
+        self.get_ref(column)?.as_i64().map_err(|_| StoreError::Damaged)
+    }
+
+    fn optional(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        self.get_ref(column)?.as_i64_or_null().map_err(|_| StoreError::Damaged)
+    }
+
+    fn octets(&self, column: usize) -> Result<&[u8], StoreError> {
+        self.get_ref(column)?.as_blob().map_err(|_| StoreError::Damaged)
+    }
+
+    fn text(&self, column: usize) -> Result<&str, StoreError> {
+        self.get_ref(column)?.as_str().map_err(|_| StoreError::Damaged)
+    }
+}
