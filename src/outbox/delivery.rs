@@ -6,38 +6,44 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, SmtpClient, SmtpClientBuilder};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
-use super::{Due, Job, Options, Pace, Setup, Shared};
+use super::desk::{Desk, now};
+use super::{Options, Pace, Setup, Shared};
 use crate::config::settings::UpstreamTls;
-use crate::records::custody::Waiting;
+use crate::records::StoreError;
+use crate::records::custody::{Becomes, Decision, Kind, LEASE, NewParcel, Parcel, State};
 
 /// Letters on one connection: providers limit them, and a lost connection should cost little.
 const TOGETHER: usize = 20;
 
 /// Runs until the outbox is gone.
-pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, jobs: SyncSender<Job>, shared: Arc<Shared>) {
+pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, desk: Desk, shared: Arc<Shared>) {
     let mut trouble = 0u32;
     let mut reverse = ReversePath::Null;
     loop {
-        let now = setup.borrow_and_update().clone();
+        let setup_now = setup.borrow_and_update().clone();
         // Without a credential nothing is asked for but the store's upkeep.
-        let most = if now.options.is_blocked() { 0 } else { TOGETHER };
+        let most = if setup_now.options.is_blocked() { 0 } else { TOGETHER };
         let pause = {
-            match due(&jobs, most).await {
+            match due(&desk, most).await {
                 None => return,
                 Some(Err(pause)) => pause,
                 Some(Ok(_)) if most == 0 => Duration::from_secs(3600),
                 Some(Ok(due)) if due.letters.is_empty() => until(due.next),
                 Some(Ok(due)) => {
-                    match tokio::time::timeout(whole_session(&now.options.pace), session(&now, due.letters, &jobs, &mut reverse)).await {
+                    let most = whole_session(&setup_now.options.pace);
+                    let ids: Vec<i64> = due.letters.iter().map(|l| l.parcel.id).collect();
+                    let ended = tokio::time::timeout(most, session(&setup_now, due.letters, &desk, &shared, &mut reverse)).await;
+                    // What is not settled may be had again.
+                    let _ = desk.with(move |custody, now| custody.settle(ids.into_iter().map(|id| (id, unchanged())).collect(), now)).await;
+                    match ended {
                         Ok(Ok(())) => {
                             trouble = 0;
                             continue;
@@ -45,7 +51,7 @@ pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, jobs: SyncSender
                         ended => {
                             trouble = trouble.saturating_add(1);
                             let trouble_is = ended.map_or(Trouble::Slow, |e| e.err().unwrap_or(Trouble::Slow));
-                            let pause = trouble_is.pause(&now.options.pace, trouble);
+                            let pause = trouble_is.pause(&setup_now.options.pace, trouble);
                             let waiting = shared.waiting.load(Ordering::Relaxed);
                             tracing::warn!(
                                 event = "outbox_upstream",
@@ -78,28 +84,58 @@ fn whole_session(pace: &Pace) -> Duration {
     pace.timeout * (TOGETHER as u32 + 1)
 }
 
-/// What is due, or none when the outbox has ended, or how long to wait where the store does not answer.
-async fn due(jobs: &SyncSender<Job>, most: usize) -> Option<Result<Due, Duration>> {
-    const WAIT: Duration = Duration::from_secs(5);
-    let (answer, heard) = oneshot::channel();
-    match jobs.try_send(Job::Due(most, answer)) {
-        Ok(()) => {}
-        Err(TrySendError::Full(_)) => return Some(Err(WAIT)),
-        Err(TrySendError::Disconnected(_)) => return None,
+/// A letter that is due.
+struct Letter {
+    parcel: Parcel,
+    message: Vec<u8>,
+}
+
+impl Letter {
+    fn to(&self) -> &str {
+        self.parcel.sheet.recipients.first().map_or("", |r| &r.address)
     }
-    match heard.await {
-        Ok(Ok(due)) => Some(Ok(due)),
-        Ok(Err(error)) => {
-            tracing::error!(event = "custody_unreadable", %error, "notices wait: the custody store cannot be read");
-            Some(Err(WAIT * 12))
+}
+
+/// Letters to send now, and when the next is due (milliseconds).
+struct Due {
+    letters: Vec<Letter>,
+    next: Option<i64>,
+}
+
+fn unchanged() -> Decision {
+    Decision { becomes: Becomes::Same, also: Vec::new() }
+}
+
+/// What is due, or none when the outbox has ended, or how long to wait where the store does not answer.
+async fn due(desk: &Desk, most: usize) -> Option<Result<Due, Duration>> {
+    let claimed = desk.with(move |custody, now| {
+        let claim = custody.claim(Kind::Notice, most, now)?;
+        let mut letters = Vec::with_capacity(claim.parcels.len());
+        for parcel in claim.parcels {
+            match custody.content(parcel.id) {
+                Ok(Some(message)) => letters.push(Letter { parcel, message }),
+                Ok(None) => {}
+                Err(error) if error.may_pass() => return Err(error),
+                Err(error) => {
+                    tracing::error!(event = "notice_unreadable", %error, "a notice could not be opened and was removed");
+                    custody.settle(vec![(parcel.id, Decision::done())], now)?;
+                }
+            }
         }
-        Err(_) => None,
+        Ok(Due { letters, next: claim.next })
+    });
+    match claimed.await {
+        Ok(due) => Some(Ok(due)),
+        Err(StoreError::Stopped) => None,
+        Err(error) => {
+            tracing::error!(event = "custody_unreadable", %error, "notices wait: the custody store cannot be read");
+            Some(Err(Duration::from_secs(60)))
+        }
     }
 }
 
 fn until(next: Option<i64>) -> Duration {
-    let now = jiff::Timestamp::now().as_millisecond();
-    let wait = next.map_or(3_600_000, |n| (n - now).clamp(10, 3_600_000));
+    let wait = next.map_or(3_600_000, |n| (n - now()).clamp(10, 3_600_000));
     Duration::from_millis(wait as u64)
 }
 
@@ -166,18 +202,20 @@ impl From<mail_send::Error> for Trouble {
 }
 
 /// One connection and what is due.
-async fn session(setup: &Setup, letters: Vec<Waiting>, jobs: &SyncSender<Job>, reverse: &mut ReversePath) -> Result<(), Trouble> {
+async fn session(setup: &Setup, letters: Vec<Letter>, desk: &Desk, shared: &Shared, reverse: &mut ReversePath) -> Result<(), Trouble> {
     let options = &setup.options;
     let builder = builder(options, setup.tls.clone());
     let timeout = options.pace.timeout;
     match options.upstream.tls {
-        UpstreamTls::None => send_all(plain(&builder, timeout).await?, letters, options, jobs, reverse).await,
-        UpstreamTls::Starttls | UpstreamTls::Implicit => send_all(builder.connect().await?, letters, options, jobs, reverse).await,
+        UpstreamTls::None => send_all(plain(&builder, timeout).await?, letters, options, (desk, shared), reverse).await,
+        UpstreamTls::Starttls | UpstreamTls::Implicit => {
+            send_all(builder.connect().await?, letters, options, (desk, shared), reverse).await
+        }
         UpstreamTls::Opportunistic => match builder.connect().await {
-            Ok(client) => send_all(client, letters, options, jobs, reverse).await,
+            Ok(client) => send_all(client, letters, options, (desk, shared), reverse).await,
             // A credential never goes in the clear, whatever the settings came to.
             Err(mail_send::Error::MissingStartTls) if options.credential.is_none() => {
-                send_all(plain(&builder, timeout).await?, letters, options, jobs, reverse).await
+                send_all(plain(&builder, timeout).await?, letters, options, (desk, shared), reverse).await
             }
             Err(error) => Err(error.into()),
         },
@@ -204,31 +242,45 @@ async fn plain(builder: &SmtpClientBuilder<String>, timeout: Duration) -> Result
 
 async fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
     mut client: SmtpClient<T>,
-    letters: Vec<Waiting>,
+    letters: Vec<Letter>,
     options: &Options,
-    jobs: &SyncSender<Job>,
+    (desk, shared): (&Desk, &Shared),
     reverse: &mut ReversePath,
 ) -> Result<(), Trouble> {
+    let mut waiting: Vec<i64> = letters.iter().map(|l| l.parcel.id).collect();
+    let mut renewed = Instant::now();
     for letter in letters {
+        if renewed.elapsed() > LEASE / 3 {
+            renewed = Instant::now();
+            let (ids, number) = (waiting.clone(), waiting.len() as u64);
+            // Another gateway has taken them meanwhile: it sends them.
+            if desk.with(move |custody, now| custody.renew(&ids, now)).await.map_err(|_| Trouble::Connection)? < number {
+                break;
+            }
+        }
+        waiting.retain(|id| *id != letter.parcel.id);
         let fate = match send(&mut client, &letter, options, reverse).await {
             Ok(fate) => fate,
             Err(trouble) => {
                 // A letter that the upstream breaks off at must not keep the others waiting behind it.
                 if !matches!(trouble, Trouble::Sender(_)) {
-                    settle(jobs, put_off(&letter, &options.pace)).await?;
+                    settle(desk, letter.parcel.id, put_off(letter.parcel, &options.pace)).await?;
                 }
                 return Err(trouble);
             }
         };
-        let done = match fate {
-            Fate::Delivered => Job::Delivered(letter.id),
+        let (counter, decision) = match fate {
+            Fate::Delivered => (Some(&shared.delivered), Decision::done()),
             Fate::Refused(code) => {
                 tracing::warn!(event = "notice_refused", code, "the upstream refused a notice for good; it is given up");
-                Job::Refused(letter.id)
+                (Some(&shared.refused), Decision::done())
             }
-            Fate::Later => put_off(&letter, &options.pace),
+            Fate::Later => (None, put_off(letter.parcel.clone(), &options.pace)),
         };
-        settle(jobs, done).await?;
+        settle(desk, letter.parcel.id, decision).await?;
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
         if fate != Fate::Delivered {
             // The transaction is half open (RFC 5321 §4.1.1.5).
             client.rset().await?;
@@ -239,24 +291,19 @@ async fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-fn put_off(letter: &Waiting, pace: &Pace) -> Job {
-    let now = jiff::Timestamp::now().as_millisecond();
+fn put_off(letter: Parcel, pace: &Pace) -> Decision {
     let wait = i64::try_from(backoff(pace, letter.attempts).as_millis()).unwrap_or(i64::MAX / 2);
-    Job::Again(letter.id, now.saturating_add(wait))
+    let again = NewParcel { state: State::Waiting, due: now().saturating_add(wait), ends: letter.ends, sheet: letter.sheet };
+    Decision { becomes: Becomes::This(Box::new(again)), also: Vec::new() }
 }
 
-/// The store must hear what became of a letter, or it would be sent again. The store's thread drains its queue in moments.
-async fn settle(jobs: &SyncSender<Job>, mut job: Job) -> Result<(), Trouble> {
-    loop {
-        match jobs.try_send(job) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Full(back)) => {
-                job = back;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            Err(TrySendError::Disconnected(_)) => return Err(Trouble::Connection),
-        }
-    }
+/// The store must hear what became of a letter, or it would be sent again.
+async fn settle(desk: &Desk, id: i64, decision: Decision) -> Result<(), Trouble> {
+    let settled = desk.with(move |custody, now| custody.settle(vec![(id, decision)], now)).await;
+    settled.map_err(|error| {
+        tracing::error!(event = "notice_not_settled", %error, "the custody store cannot be written: a notice may be sent again");
+        Trouble::Connection
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -268,12 +315,12 @@ enum Fate {
 
 async fn send<T: AsyncRead + AsyncWrite + Unpin>(
     client: &mut SmtpClient<T>,
-    letter: &Waiting,
+    letter: &Letter,
     options: &Options,
     reverse: &mut ReversePath,
 ) -> Result<Fate, Trouble> {
     let mut parameters = Parameters::new();
-    if !letter.to.is_ascii() {
+    if !letter.to().is_ascii() {
         // RFC 6531 §3.4. An upstream without it refuses the letter, which could not be delivered there anyhow.
         parameters.add("SMTPUTF8");
     }
@@ -295,7 +342,7 @@ async fn send<T: AsyncRead + AsyncWrite + Unpin>(
         Err(mail_send::Error::UnexpectedReply(reply)) => return Err(Trouble::Sender(reply.code)),
         Err(error) => return Err(error.into()),
     }
-    match client.rcpt_to(&letter.to, &Parameters::new()).await {
+    match client.rcpt_to(letter.to(), &Parameters::new()).await {
         Ok(()) => {}
         Err(mail_send::Error::UnexpectedReply(reply)) => return fate_of(reply.code),
         Err(error) => return Err(error.into()),

@@ -7,19 +7,22 @@
 //! **Never:** an answer to automatic mail (RFC 3834 §2), a reverse path that could make a loop, an address or a text in a log.
 
 mod delivery;
+mod desk;
 mod letter;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
+
+use self::desk::{Desk, Job, Keeper};
 
 use crate::config::settings::{Role, Settings, Upstream};
 use crate::policy::{Disposition, Match, Notice};
-use crate::records::custody::{Custody, Waiting};
+use crate::records::custody::{self, Custody, Deposit};
 use crate::records::{self, StoreError};
 
 /// Letters that may wait at one time.
@@ -129,7 +132,7 @@ pub struct Outbox {
 }
 
 struct Inner {
-    jobs: Mutex<Option<SyncSender<Job>>>,
+    desk: Mutex<Option<Desk>>,
     shared: Arc<Shared>,
     options: watch::Sender<Arc<Setup>>,
     keeper: Mutex<Option<JoinHandle<()>>>,
@@ -169,28 +172,27 @@ pub struct Counters {
     pub dropped: u64,
 }
 
-enum Job {
-    Tell(Box<Told>, oneshot::Sender<Result<Enqueued, StoreError>>),
-    Due(usize, oneshot::Sender<Result<Due, StoreError>>),
-    Delivered(i64),
-    Refused(i64),
-    Again(i64, i64),
-}
-
-/// Letters to send now, and when the next is due (milliseconds).
-struct Due {
-    letters: Vec<Waiting>,
-    next: Option<i64>,
-}
-
 impl Outbox {
     /// Opens the custody store, starts its writer and the delivery task. Errors if the store cannot be opened.
     ///
     /// Panics if called outside a tokio runtime.
     pub fn start(options: Options, tls: Arc<rustls::ClientConfig>) -> Result<Outbox, StoreError> {
-        let custody = Custody::open(&options.store)?;
+        let (outbox, changes) = Outbox::open(options, tls)?;
+        if let Some(desk) = outbox.inner.desk() {
+            tokio::spawn(delivery::run(changes, desk, outbox.inner.shared.clone()));
+        }
+        Ok(outbox)
+    }
+
+    /// Opens the custody store and starts its writer, and delivers nothing: for the command line while no gateway runs.
+    pub fn at_rest(options: Options, tls: Arc<rustls::ClientConfig>) -> Result<Outbox, StoreError> {
+        Ok(Outbox::open(options, tls)?.0)
+    }
+
+    fn open(options: Options, tls: Arc<rustls::ClientConfig>) -> Result<(Outbox, watch::Receiver<Arc<Setup>>), StoreError> {
+        let mut custody = custody::open(&options.store)?;
         let shared = Arc::new(Shared::default());
-        shared.waiting.store(custody.waiting()?, Ordering::Relaxed);
+        shared.count(custody.as_mut())?;
         if options.is_blocked() {
             let waiting = shared.waiting.load(Ordering::Relaxed);
             tracing::warn!(event = "outbox_no_credential", waiting, "[outbox] has no credential for a submission upstream: notices wait");
@@ -203,8 +205,8 @@ impl Outbox {
             .name("custody".into())
             .spawn(move || keeper.run(received))
             .map_err(|e| StoreError::Io { path, source: e })?;
-        tokio::spawn(delivery::run(changes, jobs.clone(), shared.clone()));
-        Ok(Outbox { inner: Arc::new(Inner { jobs: Mutex::new(Some(jobs)), shared, options: setup, keeper: Mutex::new(Some(thread)) }) })
+        let inner = Inner { desk: Mutex::new(Some(Desk::new(jobs))), shared, options: setup, keeper: Mutex::new(Some(thread)) };
+        Ok((Outbox { inner: Arc::new(inner) }, changes))
     }
 
     /// Takes what people are to hear into custody. Durable when this returns.
@@ -212,20 +214,27 @@ impl Outbox {
         if told.notices.is_empty() {
             return Ok(Enqueued::default());
         }
-        let (answer, heard) = oneshot::channel();
-        {
-            let jobs = self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            let jobs = jobs.as_ref().ok_or(StoreError::Stopped)?;
-            match jobs.try_send(Job::Tell(Box::new(told), answer)) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    self.inner.shared.dropped.fetch_add(1, Ordering::Relaxed);
-                    return Err(StoreError::QueueFull);
-                }
-                Err(TrySendError::Disconnected(_)) => return Err(StoreError::Stopped),
-            }
+        let told = self.inner.desk().ok_or(StoreError::Stopped)?.ask(|answer| Job::Tell(Box::new(told), answer)).await;
+        if matches!(told, Err(StoreError::QueueFull)) {
+            self.inner.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        heard.await.map_err(|_| StoreError::Stopped)?
+        told?
+    }
+
+    /// Takes a message into custody; durable when this returns. Says its parcels. Whatever waits at the same time shares one commit.
+    pub async fn accept(&self, deposit: Deposit) -> Result<Vec<i64>, StoreError> {
+        self.inner.desk().ok_or(StoreError::Stopped)?.ask(|answer| Job::Accept(Box::new(deposit), answer)).await?
+    }
+
+    /// Does something with the custody store on its own thread: `act` gets the time too. Waits where much waits.
+    pub async fn custody<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut dyn Custody, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self.inner.desk().ok_or(StoreError::Stopped)?.with(act).await;
+        // A decision may have made something due.
+        self.inner.shared.arrived.notify_one();
+        done
     }
 
     /// New settings after a reload; the store stays.
@@ -256,145 +265,29 @@ impl Outbox {
     /// Takes nothing more. What waits stays on the disk. A letter that is on its way may be sent again after the next start.
     pub fn stop(&self) {
         // Without senders and without a setup the two workers end.
-        self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.inner.desk.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Inner {
+    fn desk(&self) -> Option<Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The delivery task ends when the setup's sender is gone, which is after this; the keeper's thread ends after it.
         drop(self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
-/// The custody store's own thread.
-struct Keeper {
-    custody: Custody,
-    shared: Arc<Shared>,
-    setup: watch::Receiver<Arc<Setup>>,
-    /// When it was last tidied, in milliseconds.
-    tidied: i64,
-}
-
-const HOUR: i64 = 3_600_000;
-
-impl Keeper {
-    fn run(mut self, jobs: Receiver<Job>) {
-        // Ends when every sender is gone.
-        while let Ok(job) = jobs.recv() {
-            let now = jiff::Timestamp::now().as_millisecond();
-            if now - self.tidied >= HOUR || now < self.tidied {
-                self.tidied = now;
-                self.tidy(now);
-            }
-            match job {
-                Job::Tell(told, answer) => {
-                    let result = self.tell(&told, now);
-                    if let Err(error) = &result {
-                        tracing::error!(event = "notice_lost", reference = %told.reference, %error, "a notice could not be kept");
-                    }
-                    let arrived = result.as_ref().is_ok_and(|e| e.letters > 0);
-                    let _ = answer.send(result);
-                    if arrived {
-                        self.shared.arrived.notify_one();
-                    }
-                }
-                Job::Due(most, answer) => {
-                    let _ = answer.send(self.due(now, most));
-                }
-                Job::Delivered(id) => self.settle("delivered", &self.shared.clone().delivered, |c| c.remove(id)),
-                Job::Refused(id) => self.settle("refused", &self.shared.clone().refused, |c| c.remove(id)),
-                Job::Again(id, due) => self.settle("deferred", &AtomicU64::new(0), |c| c.again(id, due)),
-            }
-        }
-    }
-
-    fn settle(&mut self, what: &'static str, counter: &AtomicU64, act: impl FnOnce(&mut Custody) -> Result<(), StoreError>) {
-        match act(&mut self.custody) {
-            Ok(()) => {
-                counter.fetch_add(1, Ordering::Relaxed);
-            }
-            // The letter would be sent again: say so.
-            Err(error) => tracing::error!(event = "notice_not_settled", what, %error, "the custody store cannot be written"),
-        }
-        self.count();
-    }
-
-    fn count(&self) {
-        if let Ok(n) = self.custody.waiting() {
-            self.shared.waiting.store(n, Ordering::Relaxed);
-        }
-    }
-
-    fn due(&mut self, now: i64, most: usize) -> Result<Due, StoreError> {
-        let letters = self.custody.due(now, most)?;
-        Ok(Due { letters, next: self.custody.next_due()? })
-    }
-
-    fn tidy(&mut self, now: i64) {
-        match self.custody.tidy(now) {
-            Ok(0) => {}
-            Ok(letters) => {
-                self.shared.expired.fetch_add(letters as u64, Ordering::Relaxed);
-                tracing::warn!(event = "notice_expired", letters, "notices could not be delivered in time and were given up");
-                self.count();
-            }
-            Err(error) => tracing::error!(event = "custody_tidy_failed", %error, "the custody store cannot be tidied"),
-        }
-    }
-
-    fn tell(&mut self, told: &Told, now: i64) -> Result<Enqueued, StoreError> {
-        let setup = self.setup.borrow().clone();
-        let mut done = Enqueued::default();
-        let mut letters = Vec::new();
-        for (to, notices) in letter::by_person(told) {
-            let mut new = Vec::new();
-            let mut keys: Vec<(Vec<u8>, i64)> = Vec::new();
-            for notice in notices {
-                let once = (letter::told_key(told, notice, &to), records::custody::TOLD.as_millis() as i64);
-                let mut known = false;
-                let each = [Some(once), letter::every_key(told, notice, &to)];
-                for (key, _) in each.iter().flatten() {
-                    known |= keys.iter().any(|(k, _)| k == key) || self.custody.is_told(key, now)?;
-                }
-                if known {
-                    done.repeated += 1;
-                    continue;
-                }
-                keys.extend(each.into_iter().flatten());
-                new.push(notice);
-            }
-            if new.is_empty() {
-                continue;
-            }
-            let message = letter::compose(told, &to, &new, &setup.options)?;
-            letters.push(records::custody::Letter { to, message, told: keys });
-        }
-        self.shared.repeated.fetch_add(done.repeated as u64, Ordering::Relaxed);
-        if letters.is_empty() {
-            return Ok(done);
-        }
-        if self.custody.waiting()? + letters.len() as u64 > MOST {
-            self.shared.dropped.fetch_add(letters.len() as u64, Ordering::Relaxed);
-            return Err(StoreError::QueueFull);
-        }
-        done.letters = letters.len();
-        let gives_up = now.saturating_add(i64::try_from(setup.options.pace.gives_up.as_millis()).unwrap_or(i64::MAX));
-        self.custody.put(&letters, now, gives_up)?;
-        self.shared.queued.fetch_add(done.letters as u64, Ordering::Relaxed);
-        self.count();
-        if setup.options.is_blocked() {
-            let waiting = self.shared.waiting.load(Ordering::Relaxed);
-            if waiting.is_power_of_two() {
-                tracing::warn!(
-                    event = "outbox_no_credential",
-                    waiting,
-                    "[outbox] has no credential for a submission upstream: notices wait"
-                );
-            }
-        }
-        Ok(done)
+impl Shared {
+    fn count(&self, custody: &mut dyn Custody) -> Result<(), StoreError> {
+        let counts = custody.counts()?;
+        self.waiting.store(counts.notices, Ordering::Relaxed);
+        Ok(())
     }
 }
 

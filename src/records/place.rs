@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::database::Location;
 use super::keyring::Keyring;
 use super::sealing::SiteKey;
 use super::store::Store;
@@ -101,7 +102,7 @@ fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
 
 fn prepare_custody(options: &Options) -> Result<(), StoreError> {
     let path = options.custody();
-    if !path.exists() { custody::Custody::create(&path) } else { Ok(()) }
+    if !path.exists() { custody::create(&Location::Sqlite(path)) } else { Ok(()) }
 }
 
 /// Makes an empty file that only its owner may read; SQLite gives its journals the same mode.

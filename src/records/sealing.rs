@@ -133,7 +133,9 @@ pub struct RowPlace {
 pub enum Table {
     Record = 1,
     Access = 2,
-    Notice = 3,
+    /// Of what is in custody.
+    Content = 3,
+    Sheet = 4,
 }
 
 impl RowPlace {

@@ -102,6 +102,14 @@ pub trait Statements {
     /// Shows each row of the answer, in order, until there are no more or one is not liked.
     fn each(&mut self, sql: &str, values: &[Value<'_>], row: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>) -> Result<(), StoreError>;
 
+    /// The clock that leases are counted by: ours, or the server's, where gateways share it.
+    fn clock(&mut self, ours: i64) -> Result<i64, StoreError> {
+        Ok(ours)
+    }
+
+    /// What stands behind a `SELECT` of a row that is changed in the same transaction.
+    fn for_update(&self) -> &'static str;
+
     /// What stands behind a `SELECT` that takes rows which nobody else is to take at the same time.
     fn skip_locked(&self) -> &'static str;
 }

@@ -88,6 +88,10 @@ impl Statements for Sqlite {
         Ok(())
     }
 
+    fn for_update(&self) -> &'static str {
+        ""
+    }
+
     fn skip_locked(&self) -> &'static str {
         // One writer at a time: nobody else is in between.
         ""

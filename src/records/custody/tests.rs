@@ -1,0 +1,184 @@
+use super::*;
+use crate::records::tests::Folder;
+
+const DAY: i64 = 86_400_000;
+const NONE: [i64; 0] = [];
+const NOW: i64 = 1_780_000_000_000;
+
+fn sheet(to: &[&str]) -> Sheet {
+    let recipients =
+        to.iter().map(|a| Recipient { address: (*a).into(), parameters: " NOTIFY=FAILURE".into(), state: Fate::Waiting }).collect();
+    Sheet { reference: "LG-7F3KXXXX".into(), taken: NOW, reverse_path: "clerk@wragby.gov.uk".into(), recipients, ..Sheet::default() }
+}
+
+fn parcel(state: State, to: &[&str]) -> NewParcel {
+    NewParcel { state, due: NOW, ends: NOW + 5 * DAY, sheet: sheet(to) }
+}
+
+fn deposit(parcels: Vec<NewParcel>) -> Deposit {
+    Deposit { kind: Kind::Mail, content: b"Subject: Hedge\r\n\r\nMrs Ashby\r\n".to_vec(), parcels, told: vec![(b"once".to_vec(), DAY)] }
+}
+
+/// Each of these runs on every engine that is there.
+fn on_each(test: impl Fn(&mut dyn FnMut() -> Box<dyn Custody>)) {
+    let folder = Folder::new();
+    let options = folder.prepared();
+    test(&mut || open(&options).unwrap());
+}
+
+fn claimed(custody: &mut dyn Custody, now: i64) -> Vec<i64> {
+    custody.claim(Kind::Mail, 100, now).unwrap().parcels.iter().map(|p| p.id).collect()
+}
+
+#[test]
+fn what_is_accepted_is_there_after_a_restart_and_goes_with_its_last_copy() {
+    on_each(|open| {
+        let mut custody = open();
+        let copies = ["a@x.uk", "b@x.uk"].map(|a| parcel(State::Waiting, &[a])).to_vec();
+        let ids = custody.accept(&[deposit(copies), deposit(vec![parcel(State::Waiting, &["c@x.uk"])])], NOW).unwrap();
+        assert_eq!(ids.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        drop(custody);
+        let mut custody = open();
+        let claim = custody.claim(Kind::Mail, 100, NOW).unwrap();
+        assert_eq!((claim.parcels.len(), claim.next), (3, None));
+        let first = claim.parcels.iter().find(|p| p.id == ids[0][0]).unwrap();
+        assert_eq!(first.sheet.recipients[0].address, "a@x.uk");
+        assert_eq!(first.sheet.recipients[0].parameters, " NOTIFY=FAILURE");
+        assert_eq!(custody.content(ids[0][1]).unwrap().unwrap(), b"Subject: Hedge\r\n\r\nMrs Ashby\r\n");
+        custody.settle(vec![(ids[0][0], Decision::done())], NOW).unwrap();
+        assert!(custody.content(ids[0][1]).unwrap().is_some(), "the other copy needs it");
+        custody.settle(vec![(ids[0][1], Decision::done()), (ids[1][0], Decision::done())], NOW).unwrap();
+        assert_eq!(custody.counts().unwrap(), Counts::default());
+        assert_eq!(custody.content(ids[0][1]).unwrap(), None);
+    });
+}
+
+#[test]
+fn what_is_leased_is_nobody_elses_until_the_lease_ends() {
+    on_each(|open| {
+        let mut custody = open();
+        let id = custody.accept(&[deposit(vec![parcel(State::Waiting, &["a@x.uk"])])], NOW).unwrap()[0][0];
+        assert_eq!(claimed(custody.as_mut(), NOW - 1), NONE, "it is not due");
+        assert_eq!(claimed(custody.as_mut(), NOW), [id]);
+        assert_eq!(claimed(custody.as_mut(), NOW + 30_000), NONE);
+        assert_eq!(custody.decide(id, NOW, &mut |_| Ok(Decision::done())).unwrap(), Decided::Busy);
+        assert_eq!(custody.renew(&[id], NOW + 50_000).unwrap(), 1);
+        assert_eq!(claimed(custody.as_mut(), NOW + 70_000), NONE);
+        assert_eq!(claimed(custody.as_mut(), NOW + 110_000), [id]);
+        // Tried, and to be tried again.
+        let later = NewParcel { due: NOW + DAY, ..parcel(State::Waiting, &["a@x.uk"]) };
+        let again = Decision { becomes: Becomes::This(Box::new(later)), also: Vec::new() };
+        custody.settle(vec![(id, again)], NOW).unwrap();
+        assert_eq!(custody.renew(&[id], NOW).unwrap(), 0, "the lease is over");
+        let claim = custody.claim(Kind::Mail, 100, NOW + 120_000).unwrap();
+        assert_eq!((claim.parcels.len(), claim.next), (0, Some(NOW + DAY)));
+        let parcel = custody.parcel(id).unwrap().unwrap();
+        assert_eq!((parcel.attempts, parcel.due), (1, NOW + DAY));
+    });
+}
+
+#[test]
+fn a_restart_frees_what_the_one_before_had_leased() {
+    on_each(|open| {
+        let mut custody = open();
+        let id = custody.accept(&[deposit(vec![parcel(State::Waiting, &["a@x.uk"])])], NOW).unwrap()[0][0];
+        assert_eq!(claimed(custody.as_mut(), NOW), [id]);
+        drop(custody);
+        let mut custody = open();
+        assert_eq!(claimed(custody.as_mut(), NOW + LEASE.as_millis() as i64), [id]);
+    });
+}
+
+#[test]
+fn held_mail_is_released_as_copies_or_goes() {
+    on_each(|open| {
+        let mut custody = open();
+        let held = custody.accept(&[deposit(vec![parcel(State::Held, &["a@x.uk", "b@x.uk"])])], NOW).unwrap()[0][0];
+        assert_eq!(claimed(custody.as_mut(), NOW + DAY), NONE);
+        let which = Which { kind: Kind::Mail, state: State::Held, most: 10 };
+        assert_eq!(custody.list(which).unwrap().iter().map(|p| p.id).collect::<Vec<_>>(), [held]);
+        // What an error stops changes nothing.
+        let refused = custody.decide(held, NOW, &mut |_| Err(StoreError::Stopped));
+        assert!(matches!(refused, Err(StoreError::Stopped)));
+        let mut seen = 0;
+        let decided = custody
+            .decide(held, NOW, &mut |parcel| {
+                seen = parcel.sheet.recipients.len();
+                let notice =
+                    Deposit { kind: Kind::Notice, content: b"released".to_vec(), ..deposit(vec![parcel_to("clerk@wragby.gov.uk")]) };
+                let copies = ["a@x.uk", "b@x.uk"].map(parcel_to).to_vec();
+                Ok(Decision { becomes: Becomes::These(copies), also: vec![notice] })
+            })
+            .unwrap();
+        let Decided::Done(ids) = decided else { panic!("{decided:?}") };
+        assert_eq!((seen, ids.len()), (2, 2));
+        assert_eq!(custody.content(ids[1]).unwrap().unwrap(), b"Subject: Hedge\r\n\r\nMrs Ashby\r\n");
+        let counts = custody.counts().unwrap();
+        assert_eq!((counts.held, counts.mail, counts.notices, counts.oldest), (0, 2, 1, Some(NOW)));
+        assert_eq!(custody.decide(held, NOW, &mut |_| Ok(Decision::done())).unwrap(), Decided::Absent, "it was decided once");
+    });
+}
+
+fn parcel_to(address: &str) -> NewParcel {
+    parcel(State::Waiting, &[address])
+}
+
+#[test]
+fn held_mail_keeps_its_number_when_it_is_released_whole() {
+    on_each(|open| {
+        let mut custody = open();
+        let held = custody.accept(&[deposit(vec![parcel(State::Held, &["a@x.uk"])])], NOW).unwrap()[0][0];
+        let release = |_: &Parcel| Ok(Decision { becomes: Becomes::This(Box::new(parcel_to("a@x.uk"))), also: Vec::new() });
+        assert_eq!(custody.decide(held, NOW + DAY, &mut |p| release(p)).unwrap(), Decided::Done(Vec::new()));
+        assert_eq!(claimed(custody.as_mut(), NOW + DAY), [held]);
+        // Its keys as held mail may go: it is under those of delivery now.
+        custody.purge(NOW + 9 * DAY).unwrap();
+        assert_eq!(custody.content(held).unwrap().unwrap(), b"Subject: Hedge\r\n\r\nMrs Ashby\r\n");
+    });
+}
+
+#[test]
+fn what_was_told_is_remembered_for_its_time() {
+    on_each(|open| {
+        let mut custody = open();
+        assert!(!custody.is_told(b"once", NOW).unwrap());
+        custody.accept(&[deposit(vec![parcel_to("a@x.uk")])], NOW).unwrap();
+        assert!(custody.is_told(b"once", NOW + DAY - 1).unwrap());
+        assert!(!custody.is_told(b"once", NOW + DAY).unwrap());
+        assert!(!custody.is_told(b"twice", NOW).unwrap());
+        assert_eq!(custody.purge(NOW + DAY).unwrap().told, 1);
+    });
+}
+
+#[test]
+fn a_purge_never_drops_the_councils_mail() {
+    on_each(|open| {
+        let mut custody = open();
+        let notice = Deposit { kind: Kind::Notice, ..deposit(vec![parcel_to("clerk@wragby.gov.uk")]) };
+        custody.accept(&[deposit(vec![parcel_to("a@x.uk")]), notice], NOW).unwrap();
+        assert_eq!(custody.purge(NOW + 5 * DAY - 1).unwrap().notices, 0);
+        assert_eq!(custody.purge(NOW + 5 * DAY).unwrap().notices, 1);
+        let counts = custody.counts().unwrap();
+        assert_eq!((counts.mail, counts.notices), (1, 0));
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_is_set_aside_and_the_others_go_on() {
+    let folder = Folder::new();
+    let options = folder.prepared();
+    let mut custody = open(&options).unwrap();
+    let ids = custody.accept(&[deposit(vec![parcel_to("a@x.uk")]), deposit(vec![parcel_to("b@x.uk")])], NOW).unwrap();
+    let db = rusqlite::Connection::open(options.custody()).unwrap();
+    db.execute("UPDATE parcel SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB) WHERE id = ?1", [ids[0][0]])
+        .unwrap();
+    assert_eq!(claimed(custody.as_mut(), NOW), [ids[1][0]]);
+    let counts = custody.counts().unwrap();
+    assert_eq!((counts.broken, counts.mail), (1, 1));
+    let broken = custody.list(Which { kind: Kind::Mail, state: State::Broken, most: 10 }).unwrap();
+    assert_eq!(broken.iter().map(|p| p.id).collect::<Vec<_>>(), [ids[0][0]]);
+    // A row that was moved to another's place does not open either.
+    db.execute("UPDATE parcel SET sealed = (SELECT sealed FROM parcel WHERE id = ?2), state = 1 WHERE id = ?1", [ids[0][0], ids[1][0]])
+        .unwrap();
+    assert!(matches!(custody.parcel(ids[0][0]), Err(StoreError::Sealed)));
+}
