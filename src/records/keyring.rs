@@ -168,6 +168,65 @@ impl Keyring {
         Ok(self.db.execute("DELETE FROM key WHERE class = ?1 AND expires <= ?2", params![class.number(), now])?)
     }
 
+    /// The key of a thing that has a number, not a time (a hold, the signature of receipts), made if there is none; it is dropped when
+    /// it is told to be, never by a purge.
+    pub fn named(&mut self, class: RecordClass, number: i64) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        if let Some(key) = self.named_if_there(class, number)? {
+            return Ok(key);
+        }
+        let key = Zeroizing::new(random_octets::<32>()?);
+        let wrapped = self.wrapping.wrap(&key, &about(class, number))?;
+        self.db.execute(
+            "INSERT OR IGNORE INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?2, ?3, ?4)",
+            params![class.number(), number, i64::MAX, wrapped],
+        )?;
+        self.named_if_there(class, number)?.ok_or(StoreError::Damaged)
+    }
+
+    /// The same, but never made.
+    pub fn named_if_there(&self, class: RecordClass, number: i64) -> Result<Option<Zeroizing<[u8; 32]>>, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT wrapped FROM key WHERE class = ?1 AND starts = ?2")?;
+        let wrapped: Option<Vec<u8>> = query.query_row(params![class.number(), number], |r| r.get(0)).optional()?;
+        wrapped.map(|w| self.wrapping.unwrap(&w, &about(class, number))).transpose()
+    }
+
+    /// What it sealed can be read by nobody afterwards.
+    pub fn drop_named(&mut self, class: RecordClass, number: i64) -> Result<(), StoreError> {
+        self.db.execute("DELETE FROM key WHERE class = ?1 AND starts = ?2", params![class.number(), number])?;
+        Ok(())
+    }
+
+    /// Numbers of erasures are never used twice, so that a database that was restored does not take one for another.
+    pub(super) fn next_erasure(&self) -> Result<i64, StoreError> {
+        self.erasure_table()?;
+        let last: Option<i64> = self.db.query_row("SELECT max(id) FROM erasure", [], |r| r.get(0))?;
+        Ok(last.unwrap_or(0).max(jiff::Timestamp::now().as_millisecond()) + 1)
+    }
+
+    /// Whom to forget, sealed; until when a backup could still be read.
+    pub(super) fn remember_erasure(&self, id: i64, until: i64, sealed: &[u8]) -> Result<(), StoreError> {
+        self.db.execute("INSERT INTO erasure (id, until, sealed) VALUES (?1, ?2, ?3)", params![id, until, sealed])?;
+        Ok(())
+    }
+
+    pub(super) fn erasures(&self) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+        self.erasure_table()?;
+        let mut select = self.db.prepare("SELECT id, sealed FROM erasure ORDER BY id")?;
+        let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn forget_erasures(&self, now: i64) -> Result<(), StoreError> {
+        self.erasure_table()?;
+        self.db.execute("DELETE FROM erasure WHERE until <= ?1", [now])?;
+        Ok(())
+    }
+
+    fn erasure_table(&self) -> Result<(), StoreError> {
+        let table = "CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL)";
+        Ok(self.db.execute_batch(table)?)
+    }
+
     /// A retention that became shorter holds for what is already there.
     pub fn shorten(&mut self, class: RecordClass, retention: Duration) -> Result<(), StoreError> {
         self.current.retain(|(c, _)| *c != class);

@@ -14,12 +14,17 @@ pub mod custody;
 pub(crate) mod database;
 pub mod entry;
 pub mod error;
+mod guard;
+pub mod holds;
+mod keeping;
 pub mod keyring;
 mod past;
 pub mod place;
 mod rates;
+pub mod receipts;
 pub mod recorder;
 pub mod retention;
+pub mod rights;
 pub mod row;
 pub mod sealing;
 mod store;
@@ -28,6 +33,7 @@ pub mod trace;
 
 pub use entry::{Class, Classes, Entry, Outcome};
 pub use error::StoreError;
+pub use keeping::Keeping;
 pub use place::{Options, prepare};
 pub use rates::{Rates, Reserved};
 pub use recorder::{Counters, QueueFull, Recorder, Ticket};
@@ -50,6 +56,12 @@ pub enum RecordClass {
     Custody,
     /// The index of past mail.
     Contacts,
+    /// What is kept for a case: each hold has a key of its own.
+    Holds,
+    /// Requests of people about their data, and whom to forget again after a restore: one key.
+    Rights,
+    /// The key that signs receipts: one.
+    Receipts,
 }
 
 impl RecordClass {
@@ -62,6 +74,9 @@ impl RecordClass {
             RecordClass::Access => 4,
             RecordClass::Custody => 5,
             RecordClass::Contacts => 6,
+            RecordClass::Holds => 20,
+            RecordClass::Rights => 21,
+            RecordClass::Receipts => 22,
         }
     }
 
@@ -74,6 +89,9 @@ impl RecordClass {
             RecordClass::Access => "access",
             RecordClass::Custody => "custody",
             RecordClass::Contacts => "contacts",
+            RecordClass::Holds => "holds",
+            RecordClass::Rights => "rights",
+            RecordClass::Receipts => "receipts",
         }
     }
 }

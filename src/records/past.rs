@@ -73,7 +73,7 @@ fn hash(period: &Period, kind: Kind, text: &str) -> i64 {
 }
 
 /// A pair in either direction.
-fn either_way(a: &str, b: &str) -> String {
+pub(super) fn either_way(a: &str, b: &str) -> String {
     if a <= b { format!("{a}\0{b}") } else { format!("{b}\0{a}") }
 }
 

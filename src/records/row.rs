@@ -294,6 +294,37 @@ fn put_optional(out: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
+/// The same encoding without one recipient's hash (zeros stand in its place, so that the numbers stay) and without their domain.
+pub(super) fn without_recipient(plain: &[u8], hash: u64, domain: &str) -> Result<Vec<u8>, StoreError> {
+    let mut r = Reader(plain);
+    r.header()?;
+    r.list(RULES, Reader::rule)?;
+    if r.octet()? != 0 {
+        r.hash()?;
+    }
+    let recipients = r.length()?;
+    r.code()?;
+    let mut out = plain[..plain.len() - r.0.len()].to_vec();
+    let hashes = r.take(recipients.checked_mul(8).ok_or(StoreError::Damaged)?)?;
+    for one in hashes.chunks_exact(8) {
+        out.extend_from_slice(if *one == hash.to_be_bytes() { &[0; 8] } else { one });
+    }
+    let rest = r.0;
+    for _ in 0..r.length()? {
+        r.length()?;
+        r.code()?;
+    }
+    for _ in 0..4 {
+        r.number()?;
+    }
+    out.extend_from_slice(&rest[..rest.len() - r.0.len()]);
+    let domains: Vec<String> = r.list(DOMAINS, Reader::text)?.into_iter().filter(|d| d != domain).collect();
+    put_number(&mut out, domains.len() as u64);
+    domains.iter().for_each(|d| put_text(&mut out, d));
+    out.extend_from_slice(r.0);
+    Ok(out)
+}
+
 /// Reads a row that was opened.
 pub(super) fn decode(plain: &[u8]) -> Result<Row, StoreError> {
     let mut r = Reader(plain);
@@ -359,6 +390,20 @@ pub(super) fn decode(plain: &[u8]) -> Result<Row, StoreError> {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// What stands before the rules, gone past.
+    fn header(&mut self) -> Result<(), StoreError> {
+        self.take(1 + 8)?;
+        self.octets()?;
+        self.octets()?;
+        self.octet()?;
+        self.octets()?;
+        self.octet()?;
+        self.code()?;
+        self.optional()?;
+        self.octets()?;
+        Ok(())
+    }
+
     fn take(&mut self, n: usize) -> Result<&'a [u8], StoreError> {
         let (taken, rest) = self.0.split_at_checked(n).ok_or(StoreError::Damaged)?;
         self.0 = rest;
@@ -492,6 +537,27 @@ mod tests {
         encode(&e, &key, false, &mut out, &mut found_by);
         let row = decode(&out).unwrap();
         assert_eq!((row.subject, row.rules[0].because.len()), (None, 1));
+    }
+
+    #[test]
+    fn one_recipient_is_taken_out_and_everything_else_stays() {
+        let key = PeriodKey::new(&[3; 32]);
+        let mut e = entry("clerk@wragby.gov.uk", &["a@gmail.com", "jo@ashby.example", "c@lincs.gov.uk"]);
+        e.envelope.recipients[2].reply_code = 550;
+        e.matches = vec![crate::records::tests::matched("hide-recipients")];
+        e.detectors = vec![("nhs".into(), 3)];
+        let mut plain = Vec::new();
+        encode(&e, &key, true, &mut plain, &mut Vec::new());
+        let hash = key.hash(Kind::Recipient, "jo@ashby.example");
+        let without = decode(&without_recipient(&plain, hash, "ashby.example").unwrap()).unwrap();
+        let mut wanted = decode(&plain).unwrap();
+        assert_eq!(wanted.recipients[1].hash, hash);
+        wanted.recipients[1].hash = 0;
+        wanted.external_domains.retain(|d| d != "ashby.example");
+        assert_eq!(without, wanted);
+        for n in 0..plain.len() {
+            let _ = without_recipient(&plain[..n], hash, "ashby.example");
+        }
     }
 
     #[test]

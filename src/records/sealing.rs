@@ -136,6 +136,13 @@ pub enum Table {
     /// Of what is in custody.
     Content = 3,
     Sheet = 4,
+    /// What is kept beside the record: holds and what they keep, notes, requests.
+    Case = 20,
+    Kept = 21,
+    LookUp = 22,
+    Note = 23,
+    Request = 24,
+    Erasure = 25,
 }
 
 impl RowPlace {
@@ -152,12 +159,15 @@ impl RowPlace {
 /// The key of one class and period.
 pub struct PeriodKey {
     seal: LessSafeKey,
-    look_up: Zeroizing<[u8; 32]>,
+    look_up: LookUpKey,
 }
+
+/// The half of a period's key that hashes: it opens nothing.
+pub struct LookUpKey(Zeroizing<[u8; 32]>);
 
 impl PeriodKey {
     pub fn new(key: &[u8; 32]) -> PeriodKey {
-        PeriodKey { seal: aead(&derive(key, b"lychgate row v1")), look_up: derive(key, b"lychgate look-up v1") }
+        PeriodKey { seal: aead(&derive(key, b"lychgate row v1")), look_up: LookUpKey(derive(key, b"lychgate look-up v1")) }
     }
 
     /// Seals what is in `buffer` after its first [`NONCE_LEN`] octets, in place: nonce, sealed octets, tag.
@@ -177,7 +187,33 @@ impl PeriodKey {
         open(&self.seal, &place.associated_data(), sealed)
     }
 
-    /// The look-up hash of a text, 8 octets of BLAKE3 under this period's own key.
+    /// The half that hashes.
+    pub fn look_up(&self) -> &LookUpKey {
+        &self.look_up
+    }
+
+    /// [`LookUpKey::hash`] under this period's own key.
+    pub fn hash(&self, kind: Kind, text: &str) -> u64 {
+        self.look_up.hash(kind, text)
+    }
+
+    /// [`LookUpKey::hash_16`] under this period's own key.
+    pub fn hash_16(&self, kind: Kind, text: &[u8]) -> [u8; 16] {
+        self.look_up.hash_16(kind, text)
+    }
+}
+
+impl LookUpKey {
+    pub(super) fn of(octets: &[u8]) -> Result<LookUpKey, StoreError> {
+        Ok(LookUpKey(Zeroizing::new(octets.try_into().map_err(|_| StoreError::Damaged)?)))
+    }
+
+    /// To be sealed under another key, where rows outlive their period's.
+    pub(super) fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The look-up hash of a text, 8 octets of BLAKE3 under this key.
     pub fn hash(&self, kind: Kind, text: &str) -> u64 {
         let hash = self.hash_16(kind, text.as_bytes());
         u64::from_be_bytes(hash[..8].try_into().expect("eight of sixteen octets"))
@@ -190,9 +226,9 @@ impl PeriodKey {
         let hash = if text.len() < short.len() {
             short[0] = kind as u8;
             short[1..=text.len()].copy_from_slice(text);
-            blake3::keyed_hash(&self.look_up, &short[..=text.len()])
+            blake3::keyed_hash(&self.0, &short[..=text.len()])
         } else {
-            let mut hasher = blake3::Hasher::new_keyed(&self.look_up);
+            let mut hasher = blake3::Hasher::new_keyed(&self.0);
             hasher.update(&[kind as u8]);
             hasher.update(text);
             hasher.finalize()

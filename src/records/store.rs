@@ -215,6 +215,8 @@ impl Options {
             RecordClass::Access => self.retention.access,
             RecordClass::Custody => super::custody::KEPT,
             RecordClass::Contacts => self.retention.contacts,
+            // Their keys have names, not periods: each goes when what it is for is over.
+            RecordClass::Holds | RecordClass::Rights | RecordClass::Receipts => Duration::MAX,
         }
     }
 }

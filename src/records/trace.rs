@@ -95,7 +95,7 @@ impl Question {
 }
 
 /// An address as the record knows it; what is no address is sought as it is, and not found.
-fn normal(address: &str) -> String {
+pub(super) fn normal(address: &str) -> String {
     let address = address.trim().trim_start_matches('<').trim_end_matches('>');
     match address.rsplit_once('@') {
         Some((local, domain)) => crate::smtp::address::normal(local, domain),
@@ -130,7 +130,7 @@ fn look_in(
 }
 
 /// Binary search among sorted hashes of eight octets, big end first.
-fn contains(hashes: &[u8], sought: u64) -> bool {
+pub(super) fn contains(hashes: &[u8], sought: u64) -> bool {
     let (hashes, _) = hashes.as_chunks::<8>();
     hashes.binary_search_by(|h| u64::from_be_bytes(*h).cmp(&sought)).is_ok()
 }
