@@ -197,11 +197,8 @@ impl Keeping {
 
     /// Ends the holds whose time is over; says their case numbers.
     pub fn lapse(&mut self, now: i64) -> Result<Vec<String>, StoreError> {
-        let over: Vec<_> = self.holds(now)?.into_iter().filter(|(h, _)| h.expires.as_millisecond() <= now).collect();
-        for (hold, _) in &over {
-            self.end(hold.id)?;
-        }
-        Ok(over.into_iter().map(|(h, _)| h.case).collect())
+        let Keeping { db, ring, .. } = self;
+        db.transaction(|tx| lapse(tx, ring, now))
     }
 
     /// Changes a hold: its end, or that its end has been told.
@@ -268,6 +265,17 @@ impl Keeping {
         self.ring.drop_named(RecordClass::Holds, id)?;
         self.db.transaction(|tx| forget(tx, id))
     }
+}
+
+/// Ends the holds whose time is over; says their case numbers.
+pub(super) fn lapse(tx: &mut (dyn Statements + '_), ring: &mut Keyring, now: i64) -> Result<Vec<String>, StoreError> {
+    let mut over = Net::all(tx, ring)?.holds;
+    over.retain(|(hold, _)| hold.expires.as_millisecond() <= now);
+    for (hold, _) in &over {
+        ring.drop_named(RecordClass::Holds, hold.id)?;
+        forget(tx, hold.id)?;
+    }
+    Ok(over.into_iter().map(|(hold, _)| hold.case).collect())
 }
 
 fn forget(tx: &mut (dyn Statements + '_), id: i64) -> Result<(), StoreError> {

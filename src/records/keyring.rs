@@ -162,6 +162,13 @@ impl Keyring {
         Ok(Period { starts, until, expires, key: Arc::new(PeriodKey::new(&key)) })
     }
 
+    /// The periods of a class whose time has come, by their starts.
+    pub fn due(&self, class: RecordClass, now: i64) -> Result<Vec<i64>, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT starts FROM key WHERE class = ?1 AND expires <= ?2 ORDER BY starts")?;
+        let rows = query.query_map(params![class.number(), now], |r| r.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Drops the keys of a class whose time has come; says how many. Nothing that they sealed can be read again.
     pub fn drop_expired(&mut self, class: RecordClass, now: i64) -> Result<usize, StoreError> {
         self.current.retain(|(c, p)| *c != class || p.expires > now);

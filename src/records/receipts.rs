@@ -38,9 +38,12 @@ pub struct Receipt {
     /// The machine's clock was ahead of what can be true by so many milliseconds, and was not believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_ahead: Option<i64>,
-    /// Who confirmed the time, or asked for this purge.
+    /// Somebody said that the clock is right.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
+    /// Somebody asked for this purge.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
     /// The digest of the receipt before, in hexadecimal; empty for the first.
     pub before: String,
 }
@@ -145,6 +148,11 @@ pub(super) fn signer(ring: &mut Keyring) -> Result<Ed25519KeyPair, StoreError> {
 }
 
 impl Keeping {
+    /// How the record stands with its retention.
+    pub fn retention(&mut self, now: i64) -> Result<super::retention::Overview, StoreError> {
+        super::retention::overview(&mut self.db, &self.ring, &self.options, now)
+    }
+
     /// The public key of receipts, in hexadecimal.
     pub fn receipt_key(&mut self) -> Result<String, StoreError> {
         Ok(hex(signer(&mut self.ring)?.public_key().as_ref()))

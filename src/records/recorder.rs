@@ -5,7 +5,7 @@
 //! mandatory it does not wait to gather, and [`Recorder::reserve`] returns when the row is on the disk.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -72,11 +72,19 @@ enum Job {
     Reserve(Box<Entry>, oneshot::Sender<Result<Ticket, StoreError>>),
     Complete(Address, Box<Entry>),
     Flush(oneshot::Sender<Result<(), StoreError>>),
-    Retention(oneshot::Sender<Result<Receipt, StoreError>>),
+    Retention(Purge, oneshot::Sender<Result<Receipt, StoreError>>),
     Past(Box<Question>, oneshot::Sender<Result<Answer, StoreError>>),
     Counted(Vec<String>, oneshot::Sender<Result<Counted, StoreError>>),
     #[cfg(test)]
     With(Box<dyn FnOnce(&mut Store) + Send>),
+}
+
+/// What is asked of a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purge {
+    Now,
+    /// The clock is right, whatever it looks like.
+    Confirmed,
 }
 
 /// For each key that was asked for: buckets and numbers.
@@ -106,6 +114,8 @@ struct Counts {
     lost: AtomicU64,
     failures: AtomicU64,
     purged: AtomicU64,
+    last_purge: AtomicI64,
+    clock_ahead: AtomicBool,
 }
 
 /// What the metrics show, since the start.
@@ -119,6 +129,10 @@ pub struct Counters {
     pub failures: u64,
     /// Rows deleted because their time had come.
     pub purged: u64,
+    /// By which time a purge last came to its end, in milliseconds since 1970; 0 if none has since the start.
+    pub last_purge: i64,
+    /// The last purge did not believe the machine's clock.
+    pub clock_ahead: bool,
     /// Entries that wait now.
     pub waiting: u64,
 }
@@ -127,12 +141,21 @@ impl Recorder {
     /// Opens the store and starts the writer. Errors if the store cannot be opened.
     pub fn start(options: &Options) -> Result<Recorder, StoreError> {
         let mut store = Store::open(options)?;
+        // Before anybody can ask: a database that was restored may know people who were to be forgotten.
+        super::rights::again(options, jiff::Timestamp::now().as_millisecond())?;
         store.apply_retention()?;
         let mandatory = options.monitoring.is_some_and(|m| m.mandatory);
         let shared =
             Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), most: options.queue.max(1), counters: Counts::default() });
-        let writer =
-            Writer { store, shared: shared.clone(), gather: if mandatory { Duration::ZERO } else { GATHER }, failed: 0, purge: None };
+        let writer = Writer {
+            store,
+            shared: shared.clone(),
+            gather: if mandatory { Duration::ZERO } else { GATHER },
+            failed: 0,
+            purge: None,
+            asked: Vec::new(),
+            waiting: Vec::new(),
+        };
         let thread = std::thread::Builder::new()
             .name("records".into())
             .spawn(move || writer.run())
@@ -222,9 +245,14 @@ impl Recorder {
         self.ask(Job::Flush).await?
     }
 
-    /// Purges now.
+    /// Purges now; other work is done between the pieces.
     pub async fn retention_run(&self) -> Result<Receipt, StoreError> {
-        self.ask(Job::Retention).await?
+        self.ask(|answer| Job::Retention(Purge::Now, answer)).await?
+    }
+
+    /// The same, by somebody who says that the machine's clock is right.
+    pub async fn retention_confirm(&self) -> Result<Receipt, StoreError> {
+        self.ask(|answer| Job::Retention(Purge::Confirmed, answer)).await?
     }
 
     /// What was counted of late.
@@ -265,6 +293,8 @@ impl Recorder {
             lost: of(&c.lost),
             failures: of(&c.failures),
             purged: of(&c.purged),
+            last_purge: c.last_purge.load(Ordering::Relaxed),
+            clock_ahead: c.clock_ahead.load(Ordering::Relaxed),
             waiting: shared.lock().entries as u64,
         }
     }
@@ -338,6 +368,9 @@ struct Writer {
     failed: u32,
     /// A purge that is under way.
     purge: Option<Receipt>,
+    /// Who waits for the next purge that begins, and for the one that is under way.
+    asked: Vec<(Purge, oneshot::Sender<Result<Receipt, StoreError>>)>,
+    waiting: Vec<oneshot::Sender<Result<Receipt, StoreError>>>,
 }
 
 impl Writer {
@@ -347,7 +380,7 @@ impl Writer {
         loop {
             let (jobs, closing) = self.take(due);
             self.perform(jobs);
-            if Instant::now() >= due || self.purge.is_some() {
+            if Instant::now() >= due || self.purge.is_some() || !self.asked.is_empty() {
                 due = self.purge_some();
             }
             if closing && (self.shared.lock().jobs.is_empty() || self.failed > 0) {
@@ -450,9 +483,7 @@ impl Writer {
                 Job::Flush(answer) => {
                     let _ = answer.send(Ok(()));
                 }
-                Job::Retention(answer) => {
-                    let _ = answer.send(self.purge_all());
-                }
+                Job::Retention(how, answer) => self.asked.push((how, answer)),
                 Job::Past(question, answer) => {
                     let _ = answer.send(self.store.past(&question));
                 }
@@ -507,9 +538,7 @@ impl Writer {
                 Job::Flush(answer) => {
                     let _ = answer.send(Err(StoreError::Unwritten));
                 }
-                Job::Retention(answer) => {
-                    let _ = answer.send(self.purge_all());
-                }
+                Job::Retention(how, answer) => self.asked.push((how, answer)),
                 // What waits to be written may be what is asked for.
                 Job::Past(_, answer) => {
                     let _ = answer.send(Err(StoreError::Unwritten));
@@ -524,45 +553,51 @@ impl Writer {
         }
     }
 
-    fn purge_all(&mut self) -> Result<Receipt, StoreError> {
-        let mut receipt = Receipt::default();
-        while self.piece(&mut receipt)? == Progress::More {}
-        self.purge = None;
-        Ok(receipt)
-    }
-
     /// One piece; says when the next is due.
     fn purge_some(&mut self) -> Instant {
-        let mut receipt = self.purge.take().unwrap_or_default();
+        let mut receipt = self.purge.take().unwrap_or_else(|| self.next_purge());
         match self.piece(&mut receipt) {
             Ok(Progress::More) => {
                 self.purge = Some(receipt);
                 Instant::now()
             }
             Ok(Progress::Done) => {
-                for class in receipt.classes.iter().filter(|c| c.rows + c.keys > 0) {
-                    tracing::info!(
-                        event = "record_purged",
-                        class = class.class,
-                        rows = class.rows,
-                        keys = class.keys,
-                        "expired records were deleted"
-                    );
+                let counters = &self.shared.counters;
+                counters.last_purge.store(receipt.time.as_millisecond(), Ordering::Relaxed);
+                counters.clock_ahead.store(receipt.clock_ahead.is_some(), Ordering::Relaxed);
+                for answer in self.waiting.drain(..) {
+                    let _ = answer.send(Ok(receipt.clone()));
                 }
-                Instant::now() + interval(&self.store)
+                self.due_after(interval(&self.store))
             }
             Err(error) => {
                 tracing::error!(event = "record_purge_failed", %error, "expired records could not be deleted; this is tried again");
-                Instant::now() + interval(&self.store).min(Duration::from_secs(60))
+                for answer in self.waiting.drain(..) {
+                    let _ = answer.send(Err(StoreError::Unwritten));
+                }
+                self.due_after(interval(&self.store).min(Duration::from_secs(60)))
             }
         }
+    }
+
+    /// Those who asked while a purge was under way have theirs at once after it.
+    fn due_after(&self, pause: Duration) -> Instant {
+        if self.asked.is_empty() { Instant::now() + pause } else { Instant::now() }
+    }
+
+    fn next_purge(&mut self) -> Receipt {
+        let asked = std::mem::take(&mut self.asked);
+        let receipt =
+            Receipt { asked: !asked.is_empty(), confirmed: asked.iter().any(|(how, _)| *how == Purge::Confirmed), ..Receipt::default() };
+        self.waiting = asked.into_iter().map(|(_, answer)| answer).collect();
+        receipt
     }
 
     fn piece(&mut self, receipt: &mut Receipt) -> Result<Progress, StoreError> {
         let before: u64 = receipt.classes.iter().map(|c| c.rows).sum();
         let progress = self.store.purge_piece(jiff::Timestamp::now().as_millisecond(), receipt);
         let after: u64 = receipt.classes.iter().map(|c| c.rows).sum();
-        self.shared.counters.purged.fetch_add(after - before, Ordering::Relaxed);
+        self.shared.counters.purged.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
         progress
     }
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::aead::NONCE_LEN;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::database::{Database, Durability, Location};
 use super::entry::{Entry, Kept};
 use super::keyring::{Keyring, millis};
 use super::place::Options;
@@ -18,9 +19,13 @@ use crate::policy::past::{Answer, Question};
 /// The database and the keys, owned by one thread.
 pub(super) struct Store {
     pub(super) db: Connection,
+    /// The same database, for what is written for both engines.
+    pub(super) ledger: Database,
+    /// When a purge last began, by the steady clock.
+    pub(super) purged: Option<std::time::Instant>,
     pub(super) ring: Keyring,
     pub(super) options: Options,
-    nonces: Nonces,
+    pub(super) nonces: Nonces,
     buffer: Vec<u8>,
     batches: Vec<Batch>,
     pub(super) past: super::past::Periods,
@@ -98,8 +103,13 @@ impl Store {
         let sync = if options.monitoring.is_some_and(|m| m.mandatory) { Sync::Full } else { Sync::Normal };
         let db = connect(&options.database, sync)?;
         super::past::prepare(&db)?;
+        let durability = if sync == Sync::Full { Durability::Full } else { Durability::Relaxed };
+        let mut ledger = Database::open(&Location::Sqlite(options.database.clone()), durability)?;
+        ledger.migrate(&super::keeping::SCHEMA)?;
         Ok(Store {
             db,
+            ledger,
+            purged: None,
             ring,
             options: options.clone(),
             nonces: Nonces::new(),
@@ -339,9 +349,4 @@ fn merge(tx: &Transaction<'_>, class: RecordClass, period: i64) -> Result<(), St
     batch.hashes.dedup();
     tx.prepare_cached("DELETE FROM batch WHERE class = ?1 AND period = ?2 AND level = 0")?.execute(params![class.number(), period])?;
     insert_batch(tx, &batch, 1)
-}
-
-/// The retention that the store last ran under.
-pub(super) fn last_retention(db: &Connection, class: RecordClass) -> Result<Option<i64>, StoreError> {
-    Ok(db.query_row("SELECT milliseconds FROM retention WHERE class = ?1", [class.number()], |r| r.get(0)).optional()?)
 }

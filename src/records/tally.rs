@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Transaction, params};
 
 use super::StoreError;
+use super::database::{Statements, values};
 use super::entry::Entry;
 
 /// Counts that wait for the next commit.
@@ -56,6 +57,6 @@ impl Tally {
 }
 
 /// Drops counts that are older than 25 months.
-pub(super) fn purge(db: &rusqlite::Connection, now: i64) -> Result<usize, StoreError> {
-    Ok(db.execute("DELETE FROM tally WHERE hour < ?1", [now.div_euclid(HOUR) - KEPT])?)
+pub(super) fn purge(tx: &mut (dyn Statements + '_), now: i64) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM tally WHERE hour < ?1", values![now.div_euclid(HOUR) - KEPT])
 }

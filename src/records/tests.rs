@@ -242,7 +242,7 @@ async fn what_has_expired_is_gone_with_its_key() {
     assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 1, "incidents are kept for longer");
     let receipt = recorder.retention_run().await.unwrap();
     assert_eq!(
-        receipt.classes.iter().map(|c| (c.class, c.rows, c.remaining)).collect::<Vec<_>>(),
+        receipt.classes.iter().map(|c| (c.class.as_str(), c.rows, c.remaining)).collect::<Vec<_>>(),
         [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2), ("contacts", 0, 0)]
     );
     assert_eq!(recorder.counters().purged, 50);

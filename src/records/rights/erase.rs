@@ -23,6 +23,7 @@ use crate::records::database::{Statements, values};
 use crate::records::holds::{Net, Scope};
 use crate::records::keeping::{Keeping, Named};
 use crate::records::keyring::{Period, millis};
+use crate::records::retention::count_removed;
 use crate::records::sealing::{Kind, Nonces, RowPlace, Table};
 use crate::records::trace::normal;
 use crate::records::{Options, RecordClass, StoreError, row};
@@ -125,7 +126,8 @@ fn forget_in(
             continue;
         }
         if sender == person {
-            tx.execute("DELETE FROM record WHERE id = ?1", values![id])?;
+            let gone = tx.execute("DELETE FROM record WHERE id = ?1", values![id])?;
+            count_removed(tx, class, gone)?;
             tx.execute("DELETE FROM note WHERE record = ?1", values![id])?;
             erased.rows_deleted += 1;
         } else if let Some(hash) = recipient {
