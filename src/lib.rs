@@ -26,11 +26,12 @@
 //! records   → config policy message smtp observe
 //! evidence  → config policy message smtp observe
 //! outbox    → records transport config policy message smtp observe
+//! office    → outbox records transport config policy message smtp observe
 //! gateway   → evidence outbox records transport config policy message smtp observe
 //! observe   → config policy smtp
-//! app       → gateway evidence outbox records transport config policy message smtp observe
-//! demo      → app gateway evidence outbox records transport config policy message smtp observe
-//! cli       → demo app gateway evidence outbox records transport config policy message smtp observe
+//! app       → office gateway evidence outbox records transport config policy message smtp observe
+//! demo      → app office gateway evidence outbox records transport config policy message smtp observe
+//! cli       → demo app office gateway evidence outbox records transport config policy message smtp observe
 //! ```
 //!
 //! # Invariants
@@ -51,6 +52,7 @@ pub mod evidence;
 pub mod gateway;
 pub mod message;
 pub mod observe;
+pub mod office;
 pub mod outbox;
 pub mod policy;
 pub mod records;

@@ -2,10 +2,14 @@
 //! by the exit code: 0 done, 1 not done, 2 not understood.
 
 pub mod bench;
+pub mod breach;
 pub mod check;
 pub mod explain;
+pub mod holds;
 pub mod people;
 pub mod policy;
+pub mod retention;
+pub mod rights;
 pub mod trace;
 
 use std::ffi::OsString;
@@ -15,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::{self, Diagnostics, Settings};
+use crate::office;
 
 /// A mail gateway that holds a council's mail against the IT policy it adopted.
 #[derive(Debug, Parser)]
@@ -48,6 +53,15 @@ enum Command {
     People(people::Args),
     /// Find a message in the record: did it arrive, what was done with it
     Trace(trace::Args),
+    /// Keep what a case needs beyond its retention, by case number
+    #[command(name = "hold-records")]
+    HoldRecords(holds::Args),
+    /// What is kept for how long; purge now; the receipts of purges
+    Retention(retention::Args),
+    /// What people may ask about themselves: a copy, a correction, erasure, and by when they are owed an answer
+    Rights(rights::Args),
+    /// From a message to what it showed to whom, the 72 hours and the drafts of a breach report
+    Breach(breach::Args),
     /// Measure a burst of mail through the gateway beside the same burst without it
     Bench(bench::Args),
     /// Every key that the site file may hold, with its meaning
@@ -84,6 +98,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Some(settings) => trace::run(&arguments, &settings),
             None => ExitCode::FAILURE,
         },
+        Command::HoldRecords(arguments) => with(arguments.config.as_deref(), |settings| holds::run(&arguments, settings)),
+        Command::Retention(arguments) => with(arguments.config.as_deref(), |settings| retention::run(&arguments, settings)),
+        Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings)),
+        Command::Breach(arguments) => with(arguments.config.as_deref(), |settings| breach::run(&arguments, settings)),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Policy(asked) => policy::run(&asked),
         Command::Options => {
@@ -122,6 +140,21 @@ fn load(given: Option<&Path>) -> Option<Settings> {
         complain(&format!("{diagnostics}lychgate: {}\n", check::tally(&diagnostics)));
     }
     settings
+}
+
+/// Does something that needs the settings, prints what it says, or complains.
+fn with(given: Option<&Path>, act: impl FnOnce(&Settings) -> Result<String, office::Fault>) -> ExitCode {
+    let Some(settings) = load(given) else { return ExitCode::FAILURE };
+    match act(&settings) {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            complain(&format!("lychgate: {fault}\n"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Prints to standard error. A log on a full disk is no reason to end, as `eprint!` would.

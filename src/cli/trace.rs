@@ -114,7 +114,7 @@ pub fn answer(args: &Args, options: &Options, now: Timestamp, zone: &TimeZone, w
 }
 
 /// `30d`, `12h`, `10min`, `30s`, a date (its start), or a full RFC 3339 time.
-fn point(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+pub(super) fn point(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(date) = text.parse::<jiff::civil::Date>() {
         return date.to_zoned(zone.clone()).ok().map(|z| z.timestamp());
@@ -259,12 +259,12 @@ fn recipients(hit: &Hit) -> String {
 }
 
 /// Councils that this is for keep British time; a machine in a data centre often keeps UTC.
-fn time_zone() -> TimeZone {
+pub(super) fn time_zone() -> TimeZone {
     TimeZone::get("Europe/London").unwrap_or_else(|_| TimeZone::system())
 }
 
 /// The account that asks, as far as the machine knows it.
-fn who() -> String {
+pub(super) fn who() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|v| std::env::var(v).ok().filter(|s| !s.is_empty()))

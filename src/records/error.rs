@@ -39,6 +39,8 @@ pub enum StoreError {
     Unwritten,
     #[error("the store did not answer in time")]
     Slow,
+    #[error("another purge is under way; try again in a minute")]
+    PurgeUnderWay,
     #[error("the store has been closed")]
     Stopped,
     #[error("the system gave no random numbers")]

@@ -317,6 +317,11 @@ pub(super) struct Net {
     holds: Vec<(Hold, Named)>,
 }
 
+/// A note's number and what it says.
+type Opened = (i64, Zeroizing<Vec<u8>>);
+/// How many rows only a hold keeps: by class, by case.
+type HeldBack = (BTreeMap<i64, u64>, BTreeMap<String, u64>);
+
 /// A row that is covered.
 struct Covered {
     id: i64,
@@ -458,7 +463,7 @@ impl Net {
     }
 
     /// Notes of a kept row, opened.
-    pub(super) fn notes(&self, tx: &mut (dyn Statements + '_), record: i64) -> Result<Vec<(i64, Zeroizing<Vec<u8>>)>, StoreError> {
+    pub(super) fn notes(&self, tx: &mut (dyn Statements + '_), record: i64) -> Result<Vec<Opened>, StoreError> {
         let mut out = Vec::new();
         for (hold, key) in &self.holds {
             let select = "SELECT id, sealed FROM kept WHERE hold = ?1 AND kind = ?2 AND period = ?3";
@@ -478,11 +483,7 @@ impl Net {
     }
 
     /// By class how many rows only a hold keeps, and by case number. A row that two cases keep counts once for the class, and in each case.
-    pub(super) fn held_back(
-        &self,
-        tx: &mut (dyn Statements + '_),
-        now: i64,
-    ) -> Result<(BTreeMap<i64, u64>, BTreeMap<String, u64>), StoreError> {
+    pub(super) fn held_back(&self, tx: &mut (dyn Statements + '_), now: i64) -> Result<HeldBack, StoreError> {
         let by_class = "SELECT class, count(DISTINCT id) FROM kept WHERE kind = ?1 AND expires <= ?2 GROUP BY class";
         let read = |row: &dyn super::database::Row| Ok((row.integer(0)?, row.integer(1)?.cast_unsigned()));
         let classes = tx.all(by_class, values![Kept::Row as i64, now], read)?.into_iter().collect();

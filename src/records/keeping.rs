@@ -26,7 +26,7 @@ pub(super) const SCHEMA: Schema = Schema {
          CREATE TABLE request (id INTEGER PRIMARY KEY, closed INTEGER NOT NULL, sealed BLOB NOT NULL);
          CREATE TABLE erased (id INTEGER PRIMARY KEY);
          CREATE TABLE receipt (number INTEGER PRIMARY KEY, made INTEGER NOT NULL, body TEXT NOT NULL, signature BLOB NOT NULL);
-         CREATE TABLE purging (one INTEGER PRIMARY KEY, body TEXT NOT NULL);
+         CREATE TABLE purging (one INTEGER PRIMARY KEY, holder INTEGER NOT NULL, touched INTEGER NOT NULL, body TEXT NOT NULL);
          CREATE TABLE purge_clock (one INTEGER PRIMARY KEY, seen INTEGER NOT NULL, ahead INTEGER NOT NULL, since INTEGER NOT NULL);
          CREATE TABLE removed (class INTEGER PRIMARY KEY, total INTEGER NOT NULL)"],
 };

@@ -80,6 +80,8 @@ pub struct Verified {
     pub faults: Vec<String>,
 }
 
+/// How long a purge that was begun is one process's, after each piece. Milliseconds.
+const CLAIMED: i64 = 60_000;
 /// Receipts name nobody; they are kept as long as the monthly figures. Milliseconds.
 const KEPT: i64 = 25 * 31 * 86_400_000;
 
@@ -103,19 +105,41 @@ impl Signed {
     }
 }
 
-/// What a purge that did not come to its end had done.
-pub(super) fn unfinished(tx: &mut (dyn Statements + '_)) -> Result<Option<Receipt>, StoreError> {
-    let body = tx.first("SELECT body FROM purging WHERE one = 1", &[], |row| Ok(row.text(0)?.to_owned()))?;
-    Ok(body.and_then(|b| serde_json::from_str(&b).ok()))
+/// Makes the purge this process's, unless another is at it at this moment; says what one that did not come to its end had done.
+pub(super) fn claim(tx: &mut (dyn Statements + '_), holder: i64, wall: i64) -> Result<Option<Receipt>, StoreError> {
+    let sql = format!("SELECT holder, touched, body FROM purging WHERE one = 1{}", tx.for_update());
+    let found = tx.first(&sql, &[], |row| Ok((row.integer(0)?, row.integer(1)?, row.text(2)?.to_owned())))?;
+    let left = match found {
+        Some((other, touched, _)) if other != holder && (wall - touched).abs() < CLAIMED => {
+            return Err(StoreError::PurgeUnderWay);
+        }
+        Some((_, _, body)) => serde_json::from_str(&body).ok(),
+        None => None,
+    };
+    keep(tx, holder, wall, left.as_ref().unwrap_or(&Receipt::default()))?;
+    Ok(left)
 }
 
 /// What a purge has done so far.
-pub(super) fn note(tx: &mut (dyn Statements + '_), receipt: &Receipt) -> Result<(), StoreError> {
+pub(super) fn note(tx: &mut (dyn Statements + '_), holder: i64, receipt: &Receipt) -> Result<(), StoreError> {
+    let still = tx.number("SELECT holder FROM purging WHERE one = 1", &[])?;
+    // Slower than its claim lasts: another goes on with it.
+    if still != holder { Err(StoreError::PurgeUnderWay) } else { keep(tx, holder, Timestamp::now().as_millisecond(), receipt) }
+}
+
+fn keep(tx: &mut (dyn Statements + '_), holder: i64, wall: i64, receipt: &Receipt) -> Result<(), StoreError> {
     let body = serde_json::to_string(receipt).map_err(|_| StoreError::Damaged)?;
     tx.execute(
-        "INSERT INTO purging (one, body) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET body = excluded.body",
-        values![body.as_str()],
+        "INSERT INTO purging (one, holder, touched, body) VALUES (1, ?1, ?2, ?3) ON CONFLICT (one) DO UPDATE
+         SET holder = excluded.holder, touched = excluded.touched, body = excluded.body",
+        values![holder, wall, body.as_str()],
     )?;
+    Ok(())
+}
+
+/// The purge has come to its end.
+pub(super) fn release(tx: &mut (dyn Statements + '_)) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM purging", &[])?;
     Ok(())
 }
 
@@ -137,7 +161,6 @@ pub(super) fn issue(tx: &mut (dyn Statements + '_), signer: &Ed25519KeyPair, rec
         values![receipt.number.cast_signed(), receipt.time.as_millisecond(), body.as_str(), &signature],
     )?;
     tx.execute("DELETE FROM receipt WHERE made < ?1", values![receipt.time.as_millisecond() - KEPT])?;
-    tx.execute("DELETE FROM purging", &[])?;
     Ok(Signed { body, signature })
 }
 
@@ -269,9 +292,15 @@ mod tests {
         let folder = Folder::new();
         let mut keeping = Keeping::open(&folder.prepared()).unwrap();
         let receipt = Receipt { counts: 7, ..Receipt::default() };
-        keeping.db.transaction(|tx| note(tx, &receipt)).unwrap();
-        assert_eq!(keeping.db.transaction(|tx| unfinished(tx)).unwrap(), Some(receipt));
-        issued(&mut keeping, 1);
-        assert_eq!(keeping.db.transaction(|tx| unfinished(tx)).unwrap(), None);
+        let db = &mut keeping.db;
+        let wall = Timestamp::now().as_millisecond();
+        assert_eq!(db.transaction(|tx| claim(tx, 1, 1000)).unwrap(), None);
+        db.transaction(|tx| note(tx, 1, &receipt)).unwrap();
+        // Another process leaves it alone, until it has been left for too long; then the first one is out.
+        assert!(matches!(db.transaction(|tx| claim(tx, 2, wall)), Err(StoreError::PurgeUnderWay)));
+        assert_eq!(db.transaction(|tx| claim(tx, 2, wall + 2 * CLAIMED)).unwrap(), Some(receipt.clone()));
+        assert!(matches!(db.transaction(|tx| note(tx, 1, &receipt)), Err(StoreError::PurgeUnderWay)));
+        db.transaction(|tx| release(tx)).unwrap();
+        assert_eq!(db.transaction(|tx| claim(tx, 1, wall)).unwrap(), None);
     }
 }

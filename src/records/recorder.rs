@@ -155,6 +155,7 @@ impl Recorder {
             purge: None,
             asked: Vec::new(),
             waiting: Vec::new(),
+            resume: Instant::now(),
         };
         let thread = std::thread::Builder::new()
             .name("records".into())
@@ -371,6 +372,8 @@ struct Writer {
     /// Who waits for the next purge that begins, and for the one that is under way.
     asked: Vec<(Purge, oneshot::Sender<Result<Receipt, StoreError>>)>,
     waiting: Vec<oneshot::Sender<Result<Receipt, StoreError>>>,
+    /// Not before this is a purge tried again that another process had begun.
+    resume: Instant,
 }
 
 impl Writer {
@@ -380,7 +383,8 @@ impl Writer {
         loop {
             let (jobs, closing) = self.take(due);
             self.perform(jobs);
-            if Instant::now() >= due || self.purge.is_some() || !self.asked.is_empty() {
+            let asked = !self.asked.is_empty() && Instant::now() >= self.resume;
+            if Instant::now() >= due || self.purge.is_some() || asked {
                 due = self.purge_some();
             }
             if closing && (self.shared.lock().jobs.is_empty() || self.failed > 0) {
@@ -569,6 +573,13 @@ impl Writer {
                     let _ = answer.send(Ok(receipt.clone()));
                 }
                 self.due_after(interval(&self.store))
+            }
+            // Another process is at it: what is asked of this one waits for its turn.
+            Err(StoreError::PurgeUnderWay) => {
+                let how = if receipt.confirmed { Purge::Confirmed } else { Purge::Now };
+                self.asked.extend(self.waiting.drain(..).map(|answer| (how, answer)));
+                self.resume = Instant::now() + Duration::from_millis(200);
+                self.resume
             }
             Err(error) => {
                 tracing::error!(event = "record_purge_failed", %error, "expired records could not be deleted; this is tried again");

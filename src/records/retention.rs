@@ -23,6 +23,8 @@ pub use super::receipts::{ClassReceipt, Receipt};
 pub(super) const CLASSES: [RecordClass; 4] = [RecordClass::Events, RecordClass::Incidents, RecordClass::Access, RecordClass::Contacts];
 /// Rows in one piece of work.
 pub(super) const PIECE: i64 = 5_000;
+/// How long the command line waits for another purge to end.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// A purge that did nothing leaves a receipt once in so many milliseconds, so that its silence is noticed.
 const DAILY: i64 = 86_400_000;
 
@@ -108,9 +110,11 @@ impl Store {
         let elapsed = self.purged.map_or(0, |at: Instant| millis(at.elapsed()));
         self.purged = Some(Instant::now());
         let (ring, confirmed, asked) = (&mut self.ring, receipt.confirmed, receipt.asked);
+        let holder = self.purger;
         let (time, before, ended) = self.ledger.transaction(|tx| {
+            let before = receipts::claim(tx, holder, wall)?;
             let time = guard::time(tx, elapsed, wall, confirmed)?;
-            Ok((time, receipts::unfinished(tx)?, holds::lapse(tx, ring, time.now)?))
+            Ok((time, before, holds::lapse(tx, ring, time.now)?))
         })?;
         for case in ended {
             tracing::info!(event = "hold_ended", case, "a hold of records has ended by itself");
@@ -171,7 +175,7 @@ impl Store {
         i: usize,
         receipt: &mut Receipt,
     ) -> Result<u64, StoreError> {
-        let (ring, nonces) = (&self.ring, &mut self.nonces);
+        let (ring, nonces, holder) = (&self.ring, &mut self.nonces, self.purger);
         let bounds = values![from, to, most, expired];
         let gone = self.ledger.transaction(|tx| {
             let net = Net::all(tx, ring)?;
@@ -183,7 +187,7 @@ impl Store {
             if gone > 0 {
                 count_removed(tx, class, gone)?;
                 receipt.classes[i].rows += gone;
-                receipts::note(tx, receipt)?;
+                receipts::note(tx, holder, receipt)?;
             }
             Ok(gone)
         });
@@ -192,12 +196,13 @@ impl Store {
     }
 
     fn purge_access(&mut self, now: i64, i: usize, receipt: &mut Receipt) -> Result<u64, StoreError> {
+        let holder = self.purger;
         let gone = self.ledger.transaction(|tx| {
             let delete = "DELETE FROM access WHERE id IN (SELECT id FROM access ORDER BY id LIMIT ?2) AND expires <= ?1";
             let gone = tx.execute(delete, values![now, PIECE])?;
             if gone > 0 {
                 receipt.classes[i].rows += gone;
-                receipts::note(tx, receipt)?;
+                receipts::note(tx, holder, receipt)?;
             }
             Ok(gone)
         });
@@ -206,6 +211,7 @@ impl Store {
 
     /// One piece of what the index of past mail is to forget; says how many rows went.
     fn purge_past(&mut self, now: i64, i: usize, receipt: &mut Receipt) -> Result<u64, StoreError> {
+        let holder = self.purger;
         let gone = self.ledger.transaction(|tx| {
             let mut gone = 0;
             for (table, key) in past::TABLES.into_iter().zip(["period, hash", "period, hash", "period, hash, bucket"]) {
@@ -216,7 +222,7 @@ impl Store {
             }
             if gone > 0 {
                 receipt.classes[i].rows += gone;
-                receipts::note(tx, receipt)?;
+                receipts::note(tx, holder, receipt)?;
             }
             Ok(gone)
         });
@@ -232,7 +238,8 @@ impl Store {
                 self.past.forget();
             }
         }
-        self.ledger.transaction(|tx| receipts::note(tx, receipt))?;
+        let holder = self.purger;
+        self.ledger.transaction(|tx| receipts::note(tx, holder, receipt))?;
         self.ring.forget_erasures(now)?;
         let signer = receipts::signer(&mut self.ring)?;
         let closed = now - millis(self.options.retention_of(RecordClass::Access));
@@ -248,6 +255,7 @@ impl Store {
                 told.remaining = remaining(tx, class)?;
             }
             let due = receipts::last_made(tx)?.is_none_or(|made| now - made >= DAILY);
+            receipts::release(tx)?;
             if receipt.is_idle() && !receipt.confirmed && !receipt.asked && !due {
                 return Ok(None);
             }
@@ -262,6 +270,27 @@ impl Store {
             self.ledger.reclaim()?;
         }
         Ok(())
+    }
+}
+
+/// Purges now, on this thread: for the command line, beside a gateway that runs or without one. Waits for a purge that is under way.
+pub fn run(options: &super::Options, confirmed: bool) -> Result<Receipt, StoreError> {
+    let mut store = Store::open(options)?;
+    store.apply_retention()?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let mut receipt = Receipt { asked: true, confirmed, ..Receipt::default() };
+        let done = loop {
+            match store.purge_piece(Timestamp::now().as_millisecond(), &mut receipt) {
+                Ok(Progress::More) => {}
+                Ok(Progress::Done) => break Ok(receipt),
+                Err(error) => break Err(error),
+            }
+        };
+        match done {
+            Err(StoreError::PurgeUnderWay) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
+            done => return done,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::entry::{Entry, Kept};
 use super::keyring::{Keyring, millis};
 use super::place::Options;
 use super::row;
-use super::sealing::{Nonces, RowPlace, SiteKey, Table};
+use super::sealing::{Nonces, RowPlace, SiteKey, Table, random_octets};
 use super::tally::Tally;
 use super::{RecordClass, StoreError, past};
 use crate::policy::past::{Answer, Question};
@@ -23,6 +23,8 @@ pub(super) struct Store {
     pub(super) ledger: Database,
     /// When a purge last began, by the steady clock.
     pub(super) purged: Option<std::time::Instant>,
+    /// What names this process among those that could purge.
+    pub(super) purger: i64,
     pub(super) ring: Keyring,
     pub(super) options: Options,
     pub(super) nonces: Nonces,
@@ -110,6 +112,7 @@ impl Store {
             db,
             ledger,
             purged: None,
+            purger: i64::from_be_bytes(random_octets()?),
             ring,
             options: options.clone(),
             nonces: Nonces::new(),

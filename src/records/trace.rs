@@ -72,6 +72,14 @@ pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str)
     Ok(answer)
 }
 
+/// Writes to the access log who did something else than look up, to whose rows and why.
+pub fn log(options: &Options, question: &Question, purpose: &str, who: &str) -> Result<(), StoreError> {
+    let mut ring = Keyring::open(&options.key_file, &SiteKey::read(&options.key_file)?)?;
+    let mut db = connect(&options.database, Sync::Full)?;
+    db.busy_timeout(Duration::from_secs(20))?;
+    log_access(&mut db, &mut ring, options, question, purpose, who)
+}
+
 /// The question as this period's hashes.
 struct Sought {
     all: Vec<u64>,

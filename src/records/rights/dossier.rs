@@ -93,7 +93,7 @@ impl Keeping {
         db.transaction(|tx| {
             let net = Net::all(tx, ring)?;
             let mut found = Vec::new();
-            let unreadable = search::everything(tx, ring, &net, &scope, &mut |f| {
+            let unreadable = search::everything(tx, ring, &net, &scope, &mut |f, _| {
                 found.push(f);
                 Ok(())
             })?;

@@ -113,7 +113,7 @@ fn forget_in(
     others: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let mut found = Vec::new();
-    search::in_period(tx, class, period, scope, &mut |f| {
+    search::in_period(tx, class, period, scope, &mut |f, _| {
         found.push((f.id, normal(&f.row.sender), f.recipient));
         Ok(())
     })?;

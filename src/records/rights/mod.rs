@@ -5,6 +5,7 @@
 
 mod dossier;
 mod erase;
+mod exposure;
 pub mod notes;
 pub mod requests;
 mod search;
@@ -12,6 +13,7 @@ mod search;
 pub use dossier::{Contacts, Dossier, OwnParcel, OwnRow, Part, parcels};
 pub use erase::Erased;
 pub(super) use erase::again;
+pub use exposure::Exposed;
 pub use notes::Note;
 pub use requests::{Closed, Extended, Kind, Pause, Request};
 

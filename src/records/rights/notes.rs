@@ -32,7 +32,7 @@ impl Keeping {
         let Keeping { db, ring, nonces, .. } = self;
         db.transaction(|tx| {
             let mut rows = Vec::new();
-            search::live(tx, ring, &scope, &mut |found: Found| {
+            search::live(tx, ring, &scope, &mut |found: Found, _| {
                 rows.push((found.id, found.class, found.period, found.expires));
                 Ok(())
             })?;

@@ -21,18 +21,16 @@ pub(super) struct Found {
     pub recipient: Option<u64>,
 }
 
+/// Hears of each row that was found, and of the key that its hashes were made with.
+type Show<'a> = &'a mut dyn FnMut(Found, &LookUpKey) -> Result<(), StoreError>;
+
 /// The person's row as a recipient.
 pub(super) fn recipient_hash(scope: &Scope, key: &LookUpKey) -> Option<u64> {
     scope.person.as_deref().map(|p| key.hash(Kind::Recipient, &normal(p)))
 }
 
 /// The rows that stand in the record, in no order. Says how many in their neighbourhood could not be opened.
-pub(super) fn live(
-    tx: &mut (dyn Statements + '_),
-    ring: &Keyring,
-    scope: &Scope,
-    show: &mut dyn FnMut(Found) -> Result<(), StoreError>,
-) -> Result<usize, StoreError> {
+pub(super) fn live(tx: &mut (dyn Statements + '_), ring: &Keyring, scope: &Scope, show: Show<'_>) -> Result<usize, StoreError> {
     let since = scope.since.map_or(i64::MIN, |t| t.as_millisecond());
     let until = scope.until.map_or(i64::MAX, |t| t.as_millisecond());
     let mut unreadable = 0;
@@ -74,7 +72,7 @@ pub(super) fn in_period(
     class: RecordClass,
     period: &Period,
     scope: &Scope,
-    show: &mut dyn FnMut(Found) -> Result<(), StoreError>,
+    show: Show<'_>,
 ) -> Result<usize, StoreError> {
     let mut unreadable = 0;
     // Batches that were merged may reach over others.
@@ -91,7 +89,7 @@ pub(super) fn in_period(
             };
             if scope.covers(&row, period.key.look_up()) && seen.insert(id) {
                 let recipient = recipient_hash(scope, period.key.look_up()).filter(|h| row.recipients.iter().any(|r| r.hash == *h));
-                show(Found { id, class, period: period.starts, expires: r.integer(1)?, row, recipient })?;
+                show(Found { id, class, period: period.starts, expires: r.integer(1)?, row, recipient }, period.key.look_up())?;
             }
             Ok(())
         })?;
@@ -105,20 +103,22 @@ pub(super) fn everything(
     ring: &Keyring,
     net: &Net,
     scope: &Scope,
-    show: &mut dyn FnMut(Found) -> Result<(), StoreError>,
+    show: Show<'_>,
 ) -> Result<usize, StoreError> {
     let mut seen = BTreeSet::new();
-    let mut unreadable = live(tx, ring, scope, &mut |found| {
+    let mut unreadable = live(tx, ring, scope, &mut |found, key| {
         seen.insert(found.id);
-        show(found)
+        show(found, key)
     })?;
-    let mut kept = Vec::new();
+    let mut told = Ok(());
     unreadable += net.each(tx, &mut |_, class, id, look_up, row| {
         if scope.covers(&row, look_up) && seen.insert(id) {
             let recipient = recipient_hash(scope, look_up).filter(|h| row.recipients.iter().any(|r| r.hash == *h));
-            kept.push(Found { id, class, period: i64::MIN, expires: 0, row, recipient });
+            let found = Found { id, class, period: i64::MIN, expires: 0, row, recipient };
+            if told.is_ok() {
+                told = show(found, look_up);
+            }
         }
     })?;
-    kept.into_iter().try_for_each(show)?;
-    Ok(unreadable)
+    told.map(|()| unreadable)
 }

@@ -1,0 +1,375 @@
+//! The acts on a store with people in every state.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use super::*;
+use crate::config::{Diagnostics, Settings};
+use crate::office::rights::requests;
+use crate::policy::past::Imprint;
+use crate::records::custody::{self, Deposit, NewParcel, Origin, Recipient, Sheet, State};
+use crate::records::holds::Scope;
+use crate::records::place::Monitoring;
+use crate::records::rights::Kind;
+use crate::records::tests::{Folder, entry, matched};
+use crate::records::trace::{Question, accesses, look_up};
+use crate::records::{Keeping, Options, Outcome, Recorder};
+
+const CLERK: &str = "clerk@wragby.gov.uk";
+const ASHBY: &str = "edith.ashby@gmail.com";
+const DAY: i64 = 86_400_000;
+
+fn settings() -> Settings {
+    let text = r#"
+[council]
+name = "Wragby Parish Council"
+domains = ["wragby.gov.uk"]
+clerk = "clerk@wragby.gov.uk"
+chair = "chair@wragby.gov.uk"
+
+[people]
+councillors = ["Ann Elm <cllr.elm@wragby.gov.uk>"]
+
+[[listener]]
+name = "submission"
+role = "submission"
+bind = "127.0.0.1:2525"
+tls = "none"
+
+[upstream.provider]
+address = "127.0.0.1:2526"
+"#;
+    let mut diagnostics = Diagnostics::new();
+    let settings = crate::config::load_with("lychgate.toml", text.into(), Path::new("/nonexistent"), &|_| None, &mut diagnostics);
+    settings.unwrap_or_else(|| panic!("{diagnostics}"))
+}
+
+fn doer(purpose: &str) -> Doer {
+    Doer { who: "clerk".into(), purpose: purpose.into() }
+}
+
+/// Each of these runs on every engine that is there.
+fn on_each(test: impl Fn(&Options, &Folder)) {
+    let folder = Folder::new();
+    let mut options = folder.prepared();
+    options.monitoring = Some(Monitoring { mandatory: false, subject: true });
+    test(&options, &folder);
+}
+
+/// Mrs Ashby as sender, as recipient and as one whom others looked at; and others, of whom nothing may be shown to her.
+fn written(options: &Options) {
+    let recorder = Recorder::start(options).unwrap();
+    let record = |sender: &str, recipients: &[&str], reference: &str, change: &dyn Fn(&mut crate::records::Entry)| {
+        let mut e = entry(sender, recipients);
+        e.reference = reference.into();
+        change(&mut e);
+        recorder.record(e).unwrap();
+    };
+    record(CLERK, &[ASHBY, "bob@bob-home.example", "jo@gmail.com"], "LG-TOHER", &|e| {
+        e.subject = Some("Allotments: ask bob@bob-home.example".into());
+        e.outcome = Some(Outcome { code: 250, upstream_reply: Some("250 <bob@bob-home.example> ok".into()) });
+        let contact = Imprint {
+            sender: CLERK.into(),
+            others: vec![ASHBY.into(), "bob@bob-home.example".into()],
+            contact: true,
+            ..Imprint::default()
+        };
+        e.imprint = Some(Box::new(contact));
+    });
+    record(ASHBY, &[CLERK], "LG-FROMHER", &|e| {
+        e.matches = vec![crate::policy::Match { overridden: Some("jo@gmail.com asked me to".into()), ..matched("hide-recipients") }];
+        e.subject = Some("Hedge of jo@gmail.com".into());
+    });
+    record("bob@bob-home.example", &[ASHBY], "LG-REFUSED", &|e| {
+        e.envelope.recipients[0].reply_code = 550;
+        e.subject = Some("Bob's secret".into());
+        e.outcome = Some(Outcome { code: 550, upstream_reply: None });
+    });
+    record("bob@bob-home.example", &[CLERK], "LG-BOBONLY", &|_| {});
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(recorder.flush()).unwrap();
+    recorder.stop();
+
+    let mut custody = custody::open(options).unwrap();
+    let at = Timestamp::now().as_millisecond();
+    let mut accept = |kind, state, sender: &str, recipients: &[&str], reference: &str, content: &[u8]| {
+        let recipients =
+            recipients.iter().map(|r| Recipient { address: (*r).into(), parameters: String::new(), state: custody::Fate::Waiting });
+        let origin = Origin {
+            sender: sender.into(),
+            size: content.len() as u64,
+            subject: Some("of bob@bob-home.example".into()),
+            ..Origin::default()
+        };
+        let sheet = Sheet { reference: reference.into(), taken: at, recipients: recipients.collect(), origin, ..Sheet::default() };
+        let parcel = NewParcel { state, due: at, ends: at + 5 * DAY, sheet };
+        custody.accept(&[Deposit { kind, content: content.to_vec(), parcels: vec![parcel], told: vec![] }], at).unwrap();
+    };
+    let hers = b"From: edith.ashby@gmail.com\r\nTo: jo@gmail.com\r\nSubject: Hedge\r\n\r\nMy own words, cc jo@gmail.com.\r\n\r\n> bob@bob-home.example wrote:\r\n> Bob's words\r\n";
+    accept(custody::Kind::Mail, State::Held, ASHBY, &["jo@gmail.com", CLERK], "LG-HELDHERS", hers);
+    accept(custody::Kind::Mail, State::Held, "bob@bob-home.example", &[ASHBY], "LG-HELDTOHER", b"Subject: x\r\n\r\nBob's content\r\n");
+    accept(custody::Kind::Mail, State::Waiting, CLERK, &[ASHBY, "jo@gmail.com"], "LG-QUEUED", b"Subject: x\r\n\r\nqueued content\r\n");
+    accept(custody::Kind::Mail, State::Held, "bob@bob-home.example", &["jo@gmail.com"], "LG-HELDOTHERS", b"Subject: x\r\n\r\nx\r\n");
+    accept(custody::Kind::Notice, State::Waiting, "", &[ASHBY], "LG-NOTICE", b"Subject: x\r\n\r\nx\r\n");
+    accept(custody::Kind::Notice, State::Waiting, "", &[CLERK], "LG-FROMHER", b"Subject: x\r\n\r\nx\r\n");
+    accept(custody::Kind::Notice, State::Waiting, "", &[CLERK], "LG-BOBONLY", b"Subject: x\r\n\r\nx\r\n");
+
+    let asked = |recipient: &str, purpose: &str| {
+        let question = Question {
+            recipient: Some(recipient.into()),
+            since: Timestamp::now() - 24.hours(),
+            until: Timestamp::now(),
+            ..Question::default()
+        };
+        look_up(options, &question, purpose, "it.person@wragby.gov.uk").unwrap();
+    };
+    asked("Edith.Ashby@gmail.com", "Did Mrs Ashby get it? bob@bob-home.example asks");
+    asked("bob@bob-home.example", "Looking at Bob alone");
+}
+
+fn exported(options: &Options, out: &Path) -> (serde_json::Value, String, String) {
+    let mut custody = custody::open(options).unwrap();
+    let zone = TimeZone::UTC;
+    let why = doer("Her request of 1 September");
+    rights::export(&settings(), options, Some(custody.as_mut()), "Edith.Ashby@Gmail.com", out, Timestamp::now(), &zone, &why).unwrap();
+    let json = std::fs::read_to_string(out.join("export.json")).unwrap();
+    (serde_json::from_str(&json).unwrap(), json, std::fs::read_to_string(out.join("index.html")).unwrap())
+}
+
+fn of(value: &serde_json::Value, list: &str, key: &str) -> Vec<String> {
+    let mut all: Vec<String> = value[list].as_array().unwrap().iter().map(|m| m[key].as_str().unwrap().to_string()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn an_export_has_everything_of_hers_and_nothing_of_anybody_else() {
+    on_each(|options, folder| {
+        written(options);
+        rights::rectify(options, ASHBY, "lg-tohe r", "x", Timestamp::now(), &doer("x")).unwrap_err();
+        rights::rectify(options, ASHBY, "lg-fromher", "It was my husband, says jo@gmail.com", Timestamp::now(), &doer("Her letter"))
+            .unwrap();
+        requests::receive(options, ASHBY, Kind::Access, jiff::civil::date(2026, 9, 1), &doer("Her letter")).unwrap();
+        requests::receive(options, "bob@bob-home.example", Kind::Access, jiff::civil::date(2026, 9, 1), &doer("Bob's")).unwrap();
+        let (value, json, page) = exported(options, &folder.path("out"));
+
+        assert_eq!(of(&value, "messages", "reference"), ["LG-FROMHER", "LG-REFUSED", "LG-TOHER"]);
+        assert_eq!(of(&value, "in_custody", "reference"), ["LG-FROMHER", "LG-HELDHERS", "LG-HELDTOHER", "LG-NOTICE", "LG-QUEUED"]);
+        assert_eq!(value["past_mail"]["remembered_with"], serde_json::json!(["the Clerk"]));
+        assert_eq!(value["requests"].as_array().unwrap().len(), 1);
+        let looks = of(&value, "looked_at", "why");
+        assert_eq!(looks.len(), 5, "{looks:?}");
+        assert!(looks.iter().any(|l| l.starts_with("Did Mrs Ashby get it? (another address) asks")));
+        assert!(looks.iter().any(|l| l == "exported what is held: Her request of 1 September"));
+        assert!(!json.contains("Bob alone"));
+        // Her own words; not what she quoted, not what others wrote.
+        let held = value["in_custody"].as_array().unwrap().iter().find(|p| p["reference"] == "LG-HELDHERS").unwrap();
+        assert_eq!(held["content"]["your_words"].as_str().unwrap().trim(), "My own words, cc (another address).");
+        for secret in ["Bob's words", "Bob's content", "queued content", "Bob's secret"] {
+            assert!(!json.contains(secret) && !page.contains(secret), "{secret}");
+        }
+        let message = |reference: &str| value["messages"].as_array().unwrap().iter().find(|m| m["reference"] == reference).unwrap().clone();
+        assert_eq!(message("LG-TOHER")["from"], "the Clerk");
+        assert_eq!(message("LG-TOHER")["subject"], "Allotments: ask (another address)");
+        assert_eq!(message("LG-REFUSED")["your_copy"], 550);
+        assert_eq!(message("LG-FROMHER")["notes"][0]["text"], "It was my husband, says (another address)");
+        assert_eq!(message("LG-FROMHER")["rules"][0]["overridden"], "(another address) asked me to");
+        // The scanner: no address but hers, no domain of anybody, no name of an account, in either file.
+        for text in [&json, &page] {
+            for (at, _) in text.match_indices('@') {
+                let from = text[..at].rfind(|c: char| c.is_whitespace() || "<>\"';:(,".contains(c)).map_or(0, |i| i + 1);
+                assert!(text[from..].starts_with(ASHBY), "{}", &text[from..(at + 30).min(text.len())]);
+            }
+            for other in ["bob-home", "it.person", "jo@", "cllr.elm", "wragby.gov.uk"] {
+                assert!(!text.contains(other), "{other}");
+            }
+        }
+        for reference in ["LG-FROMHER", "LG-REFUSED", "LG-TOHER", "LG-HELDHERS"] {
+            assert!(page.contains(reference));
+        }
+        assert!(!page.contains("<script") && page.contains("What is not held"));
+        // Nothing is overwritten.
+        let mut custody = custody::open(options).unwrap();
+        let again = rights::export(
+            &settings(),
+            options,
+            Some(custody.as_mut()),
+            ASHBY,
+            &folder.path("out"),
+            Timestamp::now(),
+            &TimeZone::UTC,
+            &doer("x"),
+        );
+        assert!(matches!(again, Err(Fault::Io { .. })));
+    });
+}
+
+#[test]
+fn nothing_is_shown_or_changed_without_a_reason() {
+    on_each(|options, folder| {
+        written(options);
+        let before = accesses(options).unwrap().len();
+        let nobody = doer("  ");
+        let now = Timestamp::now();
+        assert!(matches!(rights::erase(&settings(), options, None, ASHBY, now, &nobody), Err(Fault::Purpose)));
+        let export = rights::export(&settings(), options, None, ASHBY, &folder.path("out"), now, &TimeZone::UTC, &nobody);
+        assert!(matches!(export, Err(Fault::Purpose)));
+        let asked = breach::Asked { reference: Some("LG-TOHER".into()), ..breach::Asked::default() };
+        assert!(matches!(breach::breach(&settings(), options, &asked, now, &TimeZone::UTC, &nobody), Err(Fault::Purpose)));
+        let wanted =
+            holds::Wanted { case: "1".into(), scope: Scope { person: Some(ASHBY.into()), ..Scope::default() }, expires: now + 1.hours() };
+        assert!(matches!(holds::place(options, None, wanted, now, &nobody), Err(Fault::Purpose)));
+        assert!(holds::list(options, now).unwrap().is_empty() && accesses(options).unwrap().len() == before);
+        assert_eq!(Keeping::open(options).unwrap().dossier(ASHBY, &[], now.as_millisecond()).unwrap().rows.len(), 3);
+    });
+}
+
+#[test]
+fn an_erasure_shows_in_the_next_export_and_says_what_stays() {
+    on_each(|options, folder| {
+        written(options);
+        let now = Timestamp::now();
+        let mut custody = custody::open(options).unwrap();
+        let scope = Scope { reference: Some("LG-REFUSED".into()), ..Scope::default() };
+        let wanted = holds::Wanted { case: "2026/41".into(), scope, expires: now + (24 * 30).hours() };
+        let (_, keeps) = holds::place(options, Some(custody.as_mut()), wanted, now, &doer("A complaint")).unwrap();
+        assert_eq!((keeps.rows, keeps.messages), (1, 0));
+        let done = rights::erase(&settings(), options, Some(custody.as_mut()), ASHBY, now + 1.second(), &doer("Her request")).unwrap();
+        assert_eq!((done.rows_deleted, done.rows_cleared, done.contacts), (1, 1, 1));
+        assert_eq!(done.kept.into_iter().collect::<Vec<_>>(), [("2026/41".to_string(), 1)]);
+        assert_eq!(done.in_custody, ["LG-HELDHERS", "LG-HELDTOHER", "LG-NOTICE", "LG-QUEUED"]);
+        let (value, ..) = exported(options, &folder.path("after"));
+        assert_eq!(of(&value, "messages", "reference"), ["LG-REFUSED"]);
+        assert_eq!(value["kept_longer"][0]["case"], "2026/41");
+        assert_eq!(value["past_mail"]["remembered_with"], serde_json::json!([]));
+        assert!(!value["looked_at"].as_array().unwrap().is_empty(), "who looked stays");
+        // Bob's own rows are his.
+        let bob = Keeping::open(options).unwrap().dossier("bob@bob-home.example", &[CLERK.into()], now.as_millisecond()).unwrap();
+        assert_eq!((bob.rows.len(), bob.contacts.known), (3, vec![CLERK.to_string()]));
+    });
+}
+
+#[test]
+fn a_hold_is_placed_told_of_before_its_end_prolonged_and_lifted() {
+    on_each(|options, _| {
+        written(options);
+        let now = Timestamp::now();
+        let mut custody = custody::open(options).unwrap();
+        let wanted = |case: &str, scope: Scope, days: i64| holds::Wanted { case: case.into(), scope, expires: now + (24 * days).hours() };
+        let hers = || Scope { person: Some("Edith.Ashby@gmail.com".into()), ..Scope::default() };
+        for (bad, fault) in [
+            (wanted("jo@gmail.com", hers(), 30), "no case number"),
+            (wanted("2026/41", Scope::default(), 30), "what it covers"),
+            (wanted("2026/41", hers(), -1), "end before it begins"),
+            (wanted("2026/41", Scope { person: Some("Mrs Ashby".into()), ..Scope::default() }, 3), "not an address"),
+        ] {
+            let said = holds::place(options, None, bad, now, &doer("x")).unwrap_err().to_string();
+            assert!(said.contains(fault), "{said}");
+        }
+        let (_, keeps) = holds::place(options, Some(custody.as_mut()), wanted("2026/41", hers(), 30), now, &doer("A complaint")).unwrap();
+        assert_eq!((keeps.rows, keeps.messages), (3, 2), "hers and the one to her");
+        let mut keeping = Keeping::open(options).unwrap();
+        let zone = TimeZone::UTC;
+        assert!(holds::ending(&mut keeping, now, &zone).unwrap().is_empty());
+        let told = holds::ending(&mut keeping, now + (24 * 20).hours(), &zone).unwrap();
+        assert!(told.len() == 1 && told[0].contains("2026/41") && !told[0].contains('@'), "{told:?}");
+        assert!(holds::ending(&mut keeping, now + (24 * 21).hours(), &zone).unwrap().is_empty(), "told once");
+        assert_eq!(holds::prolong(options, "2026/41", now + (24 * 90).hours(), now, &doer("It goes on")).unwrap(), 1);
+        let all = holds::list(options, now).unwrap();
+        assert_eq!((all[0].0.expires, all[0].0.warned), (now + (24 * 90).hours(), false));
+        assert!(holds::words(&all[0].0, &all[0].1, &zone).contains("Keeps:     3 rows and 2 held messages with their content"));
+        assert_eq!(holds::lift(options, "2026/41", &doer("It is over")).unwrap(), 1);
+        assert!(matches!(holds::lift(options, "2026/41", &doer("x")), Err(Fault::NoHold(_))));
+        let acts: Vec<String> = accesses(options).unwrap().into_iter().map(|a| a.purpose).filter(|p| p.contains("2026/41")).collect();
+        assert_eq!(acts.len(), 3, "{acts:?}");
+    });
+}
+
+#[test]
+fn a_breach_is_counted_from_the_record_and_its_drafts_say_what_is_not_known() {
+    on_each(|options, _| {
+        written(options);
+        let now = Timestamp::now();
+        let zone = TimeZone::UTC;
+        let known: Timestamp = "2026-09-04T16:30:00Z".parse().unwrap();
+        let asked = breach::Asked {
+            reference: Some("lg-toher".into()),
+            addresses: vec!["Edith.Ashby@gmail.com".into(), "stranger@gmail.com".into()],
+            known: Some(known),
+            ..breach::Asked::default()
+        };
+        let b = breach::breach(&settings(), options, &asked, now, &zone, &doer("A resident rang")).unwrap();
+        let event = &b.events[0];
+        assert_eq!((event.visible_external, event.recipients.personal, event.recipients.external), (2, 2, 1));
+        assert_eq!((event.consumer_domains, event.other_domains, event.delivered, event.hidden), (1, 1, true, false));
+        assert_eq!((event.sender.as_str(), event.among.as_slice()), ("the Clerk", &[ASHBY.to_string()][..]));
+        assert_eq!((b.exposing, b.most_in_one, b.copies), (1, 2, 3));
+        assert_eq!(b.report_by, "2026-09-07T16:30:00Z".parse().unwrap());
+        assert!(b.report.contains("To be reported by Monday 7 September 2026, 16:30") && b.report.matches("NOT KNOWN").count() >= 8);
+        assert!(b.note.contains("Wragby Parish Council") && !b.note.contains("ashby"));
+        let due = requests::due(&mut Keeping::open(options).unwrap(), known + 24.hours(), 7, &zone).unwrap();
+        assert_eq!(due, ["Breach 1 (LG-TOHER): the 72 hours for the report to the regulator ends on Monday 7 September 2026, 16:30."]);
+        // By rule and time; what was not delivered shows nobody.
+        let by_rule = breach::Asked { rule: Some("hide-recipients".into()), since: Some(now - 24.hours()), ..breach::Asked::default() };
+        let b = breach::breach(&settings(), options, &by_rule, now, &zone, &doer("A look round")).unwrap();
+        assert_eq!(b.events.iter().map(|e| e.reference.as_str()).collect::<Vec<_>>(), ["LG-FROMHER"]);
+        assert_eq!(b.events[0].rules, ["hide-recipients (overridden by the sender)"]);
+        let refused = breach::Asked { reference: Some("LG-REFUSED".into()), ..breach::Asked::default() };
+        assert_eq!(breach::breach(&settings(), options, &refused, now, &zone, &doer("x")).unwrap().exposing, 0);
+        let none = breach::Asked { reference: Some("LG-NONE".into()), ..breach::Asked::default() };
+        assert!(matches!(breach::breach(&settings(), options, &none, now, &zone, &doer("x")), Err(Fault::NothingFits)));
+        assert!(matches!(
+            breach::breach(&settings(), options, &breach::Asked::default(), now, &zone, &doer("x")),
+            Err(Fault::WhichMessage)
+        ));
+    });
+}
+
+#[test]
+fn a_purge_on_demand_gives_a_receipt_and_show_says_how_things_stand() {
+    on_each(|options, _| {
+        let mut options = options.clone();
+        written(&options);
+        options.retention.events = Duration::from_secs(1);
+        std::thread::sleep(Duration::from_millis(1100));
+        let signed = retention::run(&options, retention::Clock::AsItSeems, &doer("")).unwrap();
+        let receipt = signed.receipt().unwrap();
+        assert_eq!((receipt.classes[0].rows, receipt.classes[0].remaining), (3, 0));
+        assert!(receipt.asked && receipt.retention["events"] == 1000);
+        let words = retention::receipt_words(&receipt, &TimeZone::UTC);
+        assert!(words.contains("events     3 rows deleted") && words.contains("kept 1 second"), "{words}");
+        let (overview, last) = retention::overview(&options, Timestamp::now()).unwrap();
+        let show = retention::overview_words(&overview, last.as_ref(), &options, Timestamp::now(), &TimeZone::UTC);
+        for said in [
+            "There is nothing of it.",
+            "There are 1 row. The oldest goes on ",
+            "No hold keeps anything beyond its time.",
+            "The last purge was on ",
+        ] {
+            assert!(show.contains(said), "{said}: {show}");
+        }
+        assert!(retention::verify(&options).unwrap().faults.is_empty());
+    });
+}
+
+#[test]
+fn masks_take_rather_too_much_than_too_little() {
+    let settings = settings();
+    let masks = masks::Masks::new(&settings, ASHBY);
+    for (text, masked) in [
+        ("ask jo@gmail.com.", "ask (another address)."),
+        ("<Jo.Elm+x@sub.gmail.com>, Edith.Ashby@GMAIL.com!", "<(another address)>, Edith.Ashby@GMAIL.com!"),
+        ("\"Jo Elm\"@x.uk", "(another address)"),
+        ("xedith.ashby@gmail.com", "(another address)"),
+        ("edith.ashby@gmail.com.evil.example", "(another address)"),
+        ("édith@café.example and @", "(another address) and @"),
+        ("no address", "no address"),
+    ] {
+        assert_eq!(masks.text(text), masked);
+    }
+    assert_eq!(masks.who("cllr.elm@wragby.gov.uk"), "a councillor");
+    assert_eq!(masks.who("somebody@wragby.gov.uk"), "somebody at the council");
+    assert_eq!(masks.who("jo@gmail.com"), "somebody outside the council, at a consumer provider");
+}
