@@ -19,12 +19,18 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::config::{self, Diagnostics, Settings};
 use crate::gateway::{self, Shared, Site, Worker};
 use crate::observe::{self, Metrics, Part, PartState};
+use crate::office;
 use crate::outbox::{self, Outbox};
 use crate::records::{self, Recorder};
 use crate::transport::{listen, tls};
 
 /// Large messages that one thread's sessions have judged at the same time; names of upstreams are looked up there too.
 const LARGE_AT_ONCE: usize = 4;
+
+/// A purge that has not come to its end for so long is told in `/health`.
+const PURGE_LATE: Duration = Duration::from_secs(2 * 86_400);
+/// How often the office makes its round.
+const ROUND: Duration = Duration::from_secs(3_600);
 
 /// A gateway that runs.
 pub struct Running {
@@ -125,6 +131,7 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     }
     keeper.spawn(tidy(shared.clone()));
     keeper.spawn(watch_scanner(shared.clone()));
+    keeper.spawn(rounds(shared.clone()));
     drop(guard);
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);
@@ -217,6 +224,7 @@ async fn watch_scanner(shared: Arc<Shared>) {
 /// Once a second: figures that others keep. Once a minute: forgets what no longer matters.
 async fn tidy(shared: Arc<Shared>) {
     let mut seconds = 0u64;
+    let mut purged = Instant::now();
     let (mut before, mut told) = (records::Counters::default(), outbox::Counters::default());
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -238,6 +246,14 @@ async fn tidy(shared: Arc<Shared>) {
         } else if records.written > before.written || health.part(Part::Records) == PartState::Unknown {
             health.set(Part::Records, PartState::Ok);
         }
+        if records.purges > before.purges {
+            purged = Instant::now();
+        }
+        // By the steady clock: a wall clock that jumps makes no purge late or early.
+        let late = purged.elapsed() > PURGE_LATE;
+        if records.purges > 0 || late {
+            health.set(Part::Retention, if late || records.clock_ahead { PartState::Degraded } else { PartState::Ok });
+        }
         before = records;
         metrics.records_queued.set(i64::try_from(records.waiting).unwrap_or(i64::MAX));
         metrics.memory.set(i64::try_from(shared.limits.memory()).unwrap_or(i64::MAX));
@@ -251,6 +267,20 @@ async fn tidy(shared: Arc<Shared>) {
             told = now;
             health.set(Part::Outbox, if outbox.is_blocked() { PartState::Degraded } else { PartState::Ok });
         }
+    }
+}
+
+/// What the office does by itself, hour by hour.
+async fn rounds(shared: Arc<Shared>) {
+    // Not while everything starts.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    loop {
+        let site = shared.site.load_full();
+        if let Err(error) = office::rounds::round(&site.settings, shared.outbox.as_ref()).await {
+            tracing::error!(event = "round_failed", %error, "holds of records could not be looked after; this is tried again in an hour");
+        }
+        drop(site);
+        tokio::time::sleep(ROUND).await;
     }
 }
 

@@ -348,6 +348,8 @@ pub enum Part {
     Scanner,
     /// Where look-ups are set up.
     Dns,
+    /// Records are purged on time, by a clock that is believed.
+    Retention,
 }
 
 /// How a part is. Only `Failed` of a part that mail needs makes the gateway unhealthy; that is for who sets it to decide.
@@ -360,11 +362,12 @@ pub enum PartState {
 }
 
 impl Part {
-    const ALL: [Part; 7] = [Part::Listeners, Part::Rules, Part::Records, Part::Outbox, Part::Upstream, Part::Scanner, Part::Dns];
+    const ALL: [Part; 8] =
+        [Part::Listeners, Part::Rules, Part::Records, Part::Outbox, Part::Upstream, Part::Scanner, Part::Dns, Part::Retention];
 
     /// Not every site has it: while nothing was heard of it, it is not shown.
     fn is_optional(self) -> bool {
-        matches!(self, Part::Scanner | Part::Dns)
+        matches!(self, Part::Scanner | Part::Dns | Part::Retention)
     }
 
     fn word(self) -> &'static str {
@@ -376,6 +379,7 @@ impl Part {
             Part::Upstream => "upstream",
             Part::Scanner => "scanner",
             Part::Dns => "dns",
+            Part::Retention => "retention",
         }
     }
 }

@@ -156,6 +156,8 @@ fn print_json(found: &Answer, out: &mut impl Write) -> std::io::Result<()> {
             "size": row.size,
             "class": hit.class.word(),
             "subject": row.subject,
+            "notes": hit.notes,
+            "kept_for_cases": hit.cases,
         });
         writeln!(out, "{line}")?;
     }
@@ -204,6 +206,12 @@ fn print_hit(hit: &Hit, args: &Args, zone: &TimeZone, out: &mut impl Write) -> s
             (None, other) => other.into(),
         };
         writeln!(out, "  Rule:      {} ({mode}{clauses})", rule.id)?;
+    }
+    for note in &hit.notes {
+        writeln!(out, "  Noted:     {} ({})", note.text, Zoned::new(note.time, zone.clone()).strftime("%-d %B %Y"))?;
+    }
+    if !hit.cases.is_empty() {
+        writeln!(out, "  Kept for:  case {}", hit.cases.join(", "))?;
     }
     match &row.upstream_reply {
         Some(reply) => writeln!(out, "  Provider:  {}", reply.replace(['\r', '\n'], " "))?,

@@ -7,7 +7,7 @@ use super::{Doer, Fault, address, counted, day};
 use crate::records::custody::{self, Custody, Kind, State, Which};
 use crate::records::holds::{Hold, Keeps, Scope, is_case_number};
 use crate::records::trace::Question;
-use crate::records::{Keeping, Options};
+use crate::records::{Keeping, Options, StoreError};
 
 /// How long before its end the Clerk is told that a hold ends.
 const WARNING: i64 = 14;
@@ -68,7 +68,7 @@ pub fn place(
 }
 
 /// Keeps whatever held mail any hold covers; says how much was new. To be done when a hold is placed, and from time to time.
-pub fn keep_messages(keeping: &mut Keeping, custody: &mut dyn Custody) -> Result<u64, Fault> {
+pub fn keep_messages(keeping: &mut Keeping, custody: &mut dyn Custody) -> Result<u64, StoreError> {
     let held = custody.list(Which { kind: Kind::Mail, state: State::Held, most: custody::MOST as usize })?;
     let mut new = 0;
     for parcel in held {
@@ -111,23 +111,26 @@ pub fn prolong(options: &Options, case: &str, expires: Timestamp, now: Timestamp
     Ok(of_case.len())
 }
 
-/// What the Clerk is to be told of holds that end soon; each is told once.
-pub fn ending(keeping: &mut Keeping, now: Timestamp, zone: &TimeZone) -> Result<Vec<String>, Fault> {
-    let mut told = Vec::new();
-    for (hold, keeps) in keeping.holds(now.as_millisecond())? {
-        if hold.warned || hold.expires > now + (WARNING * 24).hours() {
-            continue;
-        }
-        told.push(format!(
+/// Holds that end soon, and what the Clerk is to be told of each; [`told`] notes that it was.
+pub fn ending(keeping: &mut Keeping, now: Timestamp, zone: &TimeZone) -> Result<Vec<(Hold, String)>, Fault> {
+    let mut soon = keeping.holds(now.as_millisecond())?;
+    soon.retain(|(hold, _)| !hold.warned && hold.expires <= now + (WARNING * 24).hours());
+    let tell = |(hold, keeps): (Hold, Keeps)| {
+        let text = format!(
             "The hold of records for case {} ends on {}; {} then go. If the case is still open: lychgate hold-records prolong --case {} --expires DATE --reason TEXT",
             hold.case,
             day(hold.expires, zone),
             counted(keeps.rows, "row"),
             if hold.case.contains(' ') { format!("\"{}\"", hold.case) } else { hold.case.clone() },
-        ));
-        keeping.amend_hold(&Hold { warned: true, ..hold })?;
-    }
-    Ok(told)
+        );
+        (hold, text)
+    };
+    Ok(soon.into_iter().map(tell).collect())
+}
+
+/// The Clerk has been told that it ends; they are told once.
+pub fn told(keeping: &mut Keeping, hold: Hold) -> Result<(), Fault> {
+    Ok(keeping.amend_hold(&Hold { warned: true, ..hold })?)
 }
 
 /// A hold in plain words.

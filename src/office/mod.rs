@@ -8,6 +8,7 @@ pub mod holds;
 pub mod masks;
 pub mod retention;
 pub mod rights;
+pub mod rounds;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 

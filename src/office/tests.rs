@@ -23,6 +23,11 @@ const ASHBY: &str = "edith.ashby@gmail.com";
 const DAY: i64 = 86_400_000;
 
 fn settings() -> Settings {
+    settings_in(Path::new("/nonexistent"))
+}
+
+/// With the store in this folder.
+fn settings_in(base: &Path) -> Settings {
     let text = r#"
 [council]
 name = "Wragby Parish Council"
@@ -43,7 +48,7 @@ tls = "none"
 address = "127.0.0.1:2526"
 "#;
     let mut diagnostics = Diagnostics::new();
-    let settings = crate::config::load_with("lychgate.toml", text.into(), Path::new("/nonexistent"), &|_| None, &mut diagnostics);
+    let settings = crate::config::load_with("lychgate.toml", text.into(), base, &|_| None, &mut diagnostics);
     settings.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
@@ -274,7 +279,8 @@ fn a_hold_is_placed_told_of_before_its_end_prolonged_and_lifted() {
         let zone = TimeZone::UTC;
         assert!(holds::ending(&mut keeping, now, &zone).unwrap().is_empty());
         let told = holds::ending(&mut keeping, now + (24 * 20).hours(), &zone).unwrap();
-        assert!(told.len() == 1 && told[0].contains("2026/41") && !told[0].contains('@'), "{told:?}");
+        assert!(told.len() == 1 && told[0].1.contains("2026/41") && !told[0].1.contains('@'), "{}", told[0].1);
+        holds::told(&mut keeping, told[0].0.clone()).unwrap();
         assert!(holds::ending(&mut keeping, now + (24 * 21).hours(), &zone).unwrap().is_empty(), "told once");
         assert_eq!(holds::prolong(options, "2026/41", now + (24 * 90).hours(), now, &doer("It goes on")).unwrap(), 1);
         let all = holds::list(options, now).unwrap();
@@ -285,6 +291,44 @@ fn a_hold_is_placed_told_of_before_its_end_prolonged_and_lifted() {
         let acts: Vec<String> = accesses(options).unwrap().into_iter().map(|a| a.purpose).filter(|p| p.contains("2026/41")).collect();
         assert_eq!(acts.len(), 3, "{acts:?}");
     });
+}
+
+#[tokio::test]
+async fn a_round_keeps_what_came_since_and_tells_the_clerk_once() {
+    let folder = Folder::new();
+    let options = folder.prepared();
+    let settings = settings_in(&folder.path(""));
+    let ours = crate::outbox::Options::of(&settings).unwrap();
+    let tls = crate::transport::tls::client_config(&ours.upstream).unwrap();
+    let outbox = crate::outbox::Outbox::at_rest(ours, tls).unwrap();
+    let now = Timestamp::now();
+    let scope = Scope { person: Some(ASHBY.into()), ..Scope::default() };
+    let wanted = holds::Wanted { case: "2026/41".into(), scope, expires: now + (24 * 5).hours() };
+    holds::place(&options, None, wanted, now, &doer("A complaint")).unwrap();
+    let recipients = vec![Recipient { address: ASHBY.into(), parameters: String::new(), state: custody::Fate::Waiting }];
+    let at = now.as_millisecond();
+    let sheet = Sheet { reference: "LG-LATER".into(), taken: at, recipients, ..Sheet::default() };
+    let parcel = NewParcel { state: State::Held, due: at, ends: at + 5 * DAY, sheet };
+    let deposit = Deposit { kind: custody::Kind::Mail, content: b"Subject: x\r\n\r\nx\r\n".to_vec(), parcels: vec![parcel], told: vec![] };
+    outbox.accept(deposit).await.unwrap();
+    for _ in 0..2 {
+        rounds::round(&settings, Some(&outbox)).await.unwrap();
+        let notices = outbox
+            .custody(|custody, _| {
+                let which = custody::Which { kind: custody::Kind::Notice, state: State::Waiting, most: 10 };
+                custody
+                    .list(which)?
+                    .into_iter()
+                    .map(|p| Ok((p.sheet.recipients[0].address.clone(), custody.content(p.id)?.unwrap())))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await
+            .unwrap();
+        assert_eq!(notices.len(), 1);
+        let letter = String::from_utf8_lossy(&notices[0].1).replace("=\r\n", "");
+        assert!(notices[0].0 == CLERK && letter.contains("case 2026/41") && letter.contains("Auto-Submitted: auto-generated"), "{letter}");
+        assert_eq!(holds::list(&options, now).unwrap()[0].1.messages, 1);
+    }
 }
 
 #[test]

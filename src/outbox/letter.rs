@@ -176,13 +176,13 @@ fn rule_lines(out: &mut String, rule: &Match, news: News) {
     }
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push_str("\r\n");
 }
 
 /// One line of ordinary characters: nothing from a message or a rule starts a header field or turns the reading direction.
-fn plain(text: &str, longest: usize) -> String {
+pub(super) fn plain(text: &str, longest: usize) -> String {
     let hostile =
         |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let mut out = String::with_capacity(text.len().min(longest * 2));

@@ -9,6 +9,7 @@
 mod delivery;
 mod desk;
 mod letter;
+mod memo;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -224,6 +225,18 @@ impl Outbox {
     /// Takes a message into custody; durable when this returns. Says its parcels. Whatever waits at the same time shares one commit.
     pub async fn accept(&self, deposit: Deposit) -> Result<Vec<i64>, StoreError> {
         self.inner.desk().ok_or(StoreError::Stopped)?.ask(|answer| Job::Accept(Box::new(deposit), answer)).await?
+    }
+
+    /// Writes to somebody at the council about something that is no message; on the disk when this returns. Errors if `to` is no address.
+    pub async fn memo(&self, to: &str, subject: &str, paragraphs: &[String]) -> Result<(), StoreError> {
+        let now = desk::now();
+        let deposit = {
+            let setup = self.inner.options.borrow();
+            let content = memo::compose(to, subject, paragraphs, &setup.options, now)?;
+            let gives_up = now.saturating_add(i64::try_from(setup.options.pace.gives_up.as_millis()).unwrap_or(i64::MAX));
+            desk::notice_to(to, content, Vec::new(), now, gives_up, "")
+        };
+        self.accept(deposit).await.map(drop)
     }
 
     /// Does something with the custody store on its own thread: `act` gets the time too. Waits where much waits.

@@ -234,6 +234,12 @@ impl Keyring {
         Ok(self.db.execute_batch(table)?)
     }
 
+    /// Drops one period's key.
+    pub fn drop_period(&mut self, class: RecordClass, starts: i64) -> Result<(), StoreError> {
+        self.current.retain(|(c, p)| *c != class || p.starts != starts);
+        self.drop_named(class, starts)
+    }
+
     /// A retention that became shorter holds for what is already there.
     pub fn shorten(&mut self, class: RecordClass, retention: Duration) -> Result<(), StoreError> {
         self.current.retain(|(c, _)| *c != class);

@@ -114,6 +114,7 @@ struct Counts {
     lost: AtomicU64,
     failures: AtomicU64,
     purged: AtomicU64,
+    purges: AtomicU64,
     last_purge: AtomicI64,
     clock_ahead: AtomicBool,
 }
@@ -129,6 +130,8 @@ pub struct Counters {
     pub failures: u64,
     /// Rows deleted because their time had come.
     pub purged: u64,
+    /// Purges that came to their end.
+    pub purges: u64,
     /// By which time a purge last came to its end, in milliseconds since 1970; 0 if none has since the start.
     pub last_purge: i64,
     /// The last purge did not believe the machine's clock.
@@ -294,6 +297,7 @@ impl Recorder {
             lost: of(&c.lost),
             failures: of(&c.failures),
             purged: of(&c.purged),
+            purges: of(&c.purges),
             last_purge: c.last_purge.load(Ordering::Relaxed),
             clock_ahead: c.clock_ahead.load(Ordering::Relaxed),
             waiting: shared.lock().entries as u64,
@@ -567,6 +571,7 @@ impl Writer {
             }
             Ok(Progress::Done) => {
                 let counters = &self.shared.counters;
+                counters.purges.fetch_add(1, Ordering::Relaxed);
                 counters.last_purge.store(receipt.time.as_millisecond(), Ordering::Relaxed);
                 counters.clock_ahead.store(receipt.clock_ahead.is_some(), Ordering::Relaxed);
                 for answer in self.waiting.drain(..) {

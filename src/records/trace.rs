@@ -3,17 +3,20 @@
 //! Each period has its own hash key, so a question is hashed once for each period. The batches of the index tell by binary search
 //! where a hash occurs; only the rows of those batches are opened, and each is held against the question again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_lc_rs::aead::NONCE_LEN;
 use jiff::Timestamp;
 use rusqlite::{TransactionBehavior, params};
 
+use super::holds::Net;
 use super::keyring::{Keyring, Period, millis};
+use super::rights::{Note, notes};
 use super::row::{self, Row};
-use super::sealing::{Kind, Nonces, RowPlace, SiteKey, Table};
+use super::sealing::{Kind, LookUpKey, Nonces, RowPlace, SiteKey, Table};
 use super::store::{Sync, connect};
-use super::{Options, RecordClass, StoreError};
+use super::{Keeping, Options, RecordClass, StoreError};
 
 /// What is asked for. All that is given must hold.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +32,15 @@ pub struct Question {
 /// A message that was found.
 #[derive(Clone, Debug)]
 pub struct Hit {
+    /// The row's number, and the period whose key sealed it; `i64::MIN` where only a hold keeps it.
+    pub(super) id: i64,
+    pub(super) period: i64,
     pub row: Row,
     pub class: RecordClass,
+    /// What was noted of it at somebody's request.
+    pub notes: Vec<Note>,
+    /// The cases for which it is kept.
+    pub cases: Vec<String>,
     /// What became of the copy for the recipient that was asked for: its code; 0 while that is not known.
     pub recipient_code: Option<u16>,
 }
@@ -66,6 +76,7 @@ pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str)
             look_in(&db, class, &period, question, &mut answer)?;
         }
     }
+    Keeping::open(options)?.complete(question, &mut answer)?;
     answer.hits.sort_by_key(|h| h.row.time);
     answer.cut |= answer.hits.len() > MOST;
     answer.hits.truncate(MOST);
@@ -90,14 +101,14 @@ struct Sought {
 }
 
 impl Question {
-    fn sought(&self, period: &Period) -> Sought {
+    fn sought(&self, key: &LookUpKey) -> Sought {
         let sender = self.sender.as_deref().map(normal);
         let reference = self.reference.as_deref().map(row::reference_key);
-        let recipient = self.recipient.as_deref().map(|r| period.key.hash(Kind::Recipient, &normal(r)));
-        let message_id = self.message_id.as_deref().map(|m| period.key.hash(Kind::MessageId, row::message_id_key(m)));
+        let recipient = self.recipient.as_deref().map(|r| key.hash(Kind::Recipient, &normal(r)));
+        let message_id = self.message_id.as_deref().map(|m| key.hash(Kind::MessageId, row::message_id_key(m)));
         let mut all: Vec<u64> = recipient.into_iter().chain(message_id).collect();
-        all.extend(sender.as_deref().map(|s| period.key.hash(Kind::Sender, s)));
-        all.extend(reference.as_deref().map(|r| period.key.hash(Kind::Reference, r)));
+        all.extend(sender.as_deref().map(|s| key.hash(Kind::Sender, s)));
+        all.extend(reference.as_deref().map(|r| key.hash(Kind::Reference, r)));
         Sought { all, recipient, message_id, sender, reference }
     }
 }
@@ -118,7 +129,7 @@ fn look_in(
     question: &Question,
     answer: &mut Answer,
 ) -> Result<(), StoreError> {
-    let sought = question.sought(period);
+    let sought = question.sought(period.key.look_up());
     let (since, until) = (question.since.as_millisecond(), question.until.as_millisecond());
     let mut batches = db.prepare_cached(
         "SELECT first, last, hashes FROM batch WHERE class = ?1 AND period = ?2 AND newest >= ?3 AND oldest <= ?4 ORDER BY first",
@@ -167,14 +178,43 @@ fn open_rows(
             continue;
         };
         if row.time >= question.since && row.time <= question.until && sought.fits(&row) {
-            let recipient_code = sought.recipient.and_then(|h| row.recipients.iter().find(|r| r.hash == h)).map(|r| r.code);
-            answer.hits.push(Hit { row, class, recipient_code });
+            answer.hits.push(sought.hit(place.row, period.starts, class, row));
         }
     }
     Ok(())
 }
 
+impl Keeping {
+    /// Adds what only holds keep, and to each row what was noted of it.
+    fn complete(&mut self, question: &Question, answer: &mut Answer) -> Result<(), StoreError> {
+        let Keeping { db, ring, .. } = self;
+        db.transaction(|tx| {
+            let net = Net::all(tx, ring)?;
+            let mut found: BTreeSet<i64> = BTreeSet::new();
+            // Batches that were merged may reach over others: a row is shown once.
+            answer.hits.retain(|hit| found.insert(hit.id));
+            let hits = &mut answer.hits;
+            answer.unreadable += net.each(tx, &mut |_, class, id, look_up, row| {
+                let sought = question.sought(look_up);
+                if row.time >= question.since && row.time <= question.until && sought.fits(&row) && found.insert(id) {
+                    hits.push(sought.hit(id, i64::MIN, class, row));
+                }
+            })?;
+            for hit in &mut answer.hits {
+                hit.notes = notes::of_row(tx, ring, &net, hit.class, hit.period, hit.id)?;
+                hit.cases = net.cases_of(tx, hit.id)?.into_iter().map(|(case, _)| case).collect();
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Sought {
+    fn hit(&self, id: i64, period: i64, class: RecordClass, row: Row) -> Hit {
+        let recipient_code = self.recipient.and_then(|h| row.recipients.iter().find(|r| r.hash == h)).map(|r| r.code);
+        Hit { id, period, row, class, notes: Vec::new(), cases: Vec::new(), recipient_code }
+    }
+
     fn fits(&self, row: &Row) -> bool {
         self.recipient.is_none_or(|h| row.recipients.iter().any(|r| r.hash == h))
             && self.message_id.is_none_or(|h| row.message_id_hash == Some(h))

@@ -251,8 +251,17 @@ impl Custody for Store {
             let told = tx.execute("DELETE FROM told WHERE expires <= ?1", values![now])?;
             Ok(Purged { notices: all - broken, broken, told, keys: 0 })
         })?;
+        // However long a message has waited, and whatever the clock says: the key that opens it stays.
+        let needed = "SELECT class, period FROM parcel UNION SELECT class, period FROM content";
+        let needed = self.db.statements().all(needed, &[], |row| Ok((row.integer(0)?, row.integer(1)?)))?;
+        let ring = self.sealer.ring.get_mut();
         for class in [RecordClass::Custody, RecordClass::Held] {
-            purged.keys += self.sealer.ring.borrow_mut().drop_expired(class, now)? as u64;
+            for starts in ring.due(class, now)? {
+                if !needed.contains(&(i64::from(class.number()), starts)) {
+                    ring.drop_period(class, starts)?;
+                    purged.keys += 1;
+                }
+            }
         }
         if purged != Purged::default() {
             self.db.reclaim()?;

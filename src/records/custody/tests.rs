@@ -163,6 +163,24 @@ fn a_purge_never_drops_the_councils_mail() {
     });
 }
 
+/// A message that was kept back for long, or a clock that is a year ahead: its key goes when it goes, not before.
+#[test]
+fn no_key_goes_that_a_message_needs() {
+    on_each(|open| {
+        let mut custody = open();
+        let ids = custody
+            .accept(&[deposit(vec![parcel(State::Stopped, &["a@x.uk"])]), deposit(vec![parcel(State::Held, &["b@x.uk"])])], NOW)
+            .unwrap();
+        let year = NOW + 365 * DAY;
+        assert_eq!(custody.purge(year).unwrap().keys, 0);
+        for id in [ids[0][0], ids[1][0]] {
+            assert_eq!(custody.content(id).unwrap().unwrap(), b"Subject: Hedge\r\n\r\nMrs Ashby\r\n");
+            custody.decide(id, year, &mut |_| Ok(Decision::done())).unwrap();
+        }
+        assert_eq!(custody.purge(year).unwrap().keys, 2);
+    });
+}
+
 #[test]
 fn what_cannot_be_opened_is_set_aside_and_the_others_go_on() {
     let folder = Folder::new();

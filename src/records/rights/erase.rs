@@ -46,6 +46,8 @@ pub struct Erased {
 #[derive(Serialize, Deserialize)]
 struct Forgotten {
     person: String,
+    /// Whose pairs with them the index of past mail forgets.
+    council: Vec<String>,
     /// Mail after this is another matter.
     until: Timestamp,
 }
@@ -58,7 +60,12 @@ impl Keeping {
         // First whom to forget, then the forgetting: after a crash it is done again from the start.
         let key = Named::only(&mut self.ring, RecordClass::Rights)?;
         let number = self.ring.next_erasure()?;
-        let sealed = key.seal_json(&mut self.nonces, Table::Erasure, number, &Forgotten { person: person.clone(), until })?;
+        let sealed = key.seal_json(
+            &mut self.nonces,
+            Table::Erasure,
+            number,
+            &Forgotten { person: person.clone(), council: council.to_vec(), until },
+        )?;
         self.ring.remember_erasure(number, now.saturating_add(self.longest()), &sealed)?;
         let erased = self.forget(&person, council, until)?;
         self.db.statements().execute("INSERT INTO erased (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", values![number])?;
@@ -205,7 +212,7 @@ pub(in crate::records) fn again(options: &Options, now: i64) -> Result<usize, St
         }
         let key = Named::only(&mut keeping.ring, RecordClass::Rights)?;
         let forgotten: Forgotten = key.open_json(Table::Erasure, number, &sealed)?;
-        keeping.forget(&forgotten.person, &[], forgotten.until)?;
+        keeping.forget(&forgotten.person, &forgotten.council, forgotten.until)?;
         keeping.db.statements().execute("INSERT INTO erased (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", values![number])?;
         done += 1;
     }

@@ -111,6 +111,18 @@ fn a_hold_outlives_the_retention_and_the_keys_of_everybody_else() {
         assert_eq!(references(&dossier), [("LG-AAAA", Part::Recipient), ("LG-CCCC", Part::Sender), ("LG-DDDD", Part::Recipient)]);
         assert_eq!(dossier.rows[0].cases, ["2026/41"]);
         assert_eq!(dossier.cases, [("2026/41".to_string(), held.expires)]);
+        // Anybody who traces it finds it too.
+        let bob = |m: Option<&str>| Question {
+            recipient: Some("bob@gmail.com".into()),
+            reference: m.map(Into::into),
+            since: Timestamp::now() - 1.hours(),
+            until: Timestamp::now() + 1.hours(),
+            ..Question::default()
+        };
+        let hits = look_up(options, &bob(None), "a test", "clerk").unwrap().hits;
+        assert_eq!(hits.iter().map(|h| (h.row.reference.as_str(), h.recipient_code)).collect::<Vec<_>>(), [("LG-AAAA", Some(250))]);
+        assert_eq!(hits[0].cases, ["2026/41"]);
+        assert!(look_up(options, &bob(Some("LG-BBBB")), "a test", "clerk").unwrap().hits.is_empty());
         // Another recipient of a kept row can be asked for, too; what was not kept is gone for everybody.
         assert_eq!(
             references(&keeping.dossier("bob@gmail.com", &[], later).unwrap()),
@@ -188,6 +200,13 @@ fn a_note_goes_with_its_row() {
             dossier.rows.into_iter().flat_map(|r| r.notes).collect::<Vec<_>>()
         };
         assert_eq!(noted(&mut keeping), std::slice::from_ref(&note));
+        let question = Question {
+            reference: Some("LG-CCCC".into()),
+            since: Timestamp::now() - 1.hours(),
+            until: Timestamp::now() + 1.hours(),
+            ..Question::default()
+        };
+        assert_eq!(look_up(options, &question, "a test", "clerk").unwrap().hits[0].notes, std::slice::from_ref(&note));
         // A case keeps it with the row.
         keeping.hold(hold("2026/41", of_ashby(), 1000), now()).unwrap();
         purge(&recorder, now() + 400 * DAY);

@@ -1,0 +1,48 @@
+//! What the office does by itself, hour by hour: held mail that a case needs is kept, and the Clerk is told of holds that end soon.
+
+use jiff::Timestamp;
+
+use super::{Fault, holds};
+use crate::config::Settings;
+use crate::outbox::Outbox;
+use crate::records::{Keeping, Options, StoreError};
+
+/// One round. What the Clerk could not be told is told the next time.
+pub async fn round(settings: &Settings, outbox: Option<&Outbox>) -> Result<(), Fault> {
+    let options = Options::of(settings);
+    let (zone, now) = (settings.time_zone.clone(), Timestamp::now());
+    let of = options.clone();
+    let look = move || {
+        let mut keeping = Keeping::open(&of)?;
+        let any = !keeping.holds(now.as_millisecond())?.is_empty();
+        Ok::<_, Fault>((any, holds::ending(&mut keeping, now, &zone)?))
+    };
+    let (any, ending) = on_a_thread(look).await?;
+    if let (true, Some(outbox)) = (any, outbox) {
+        let of = options.clone();
+        let kept = outbox.custody(move |custody, _| holds::keep_messages(&mut Keeping::open(&of)?, custody)).await?;
+        if kept > 0 {
+            tracing::info!(event = "held_kept", messages = kept, "held messages are kept for a case");
+        }
+    }
+    if ending.is_empty() {
+        return Ok(());
+    }
+    match (outbox, &settings.council.clerk) {
+        (Some(outbox), Some(clerk)) => {
+            let texts: Vec<String> = ending.iter().map(|(_, text)| text.clone()).collect();
+            outbox.memo(clerk, "A hold of records ends soon", &texts).await?;
+        }
+        _ => tracing::warn!(event = "hold_ending", holds = ending.len(), "holds of records end soon: lychgate hold-records list"),
+    }
+    on_a_thread(move || {
+        let mut keeping = Keeping::open(&options)?;
+        ending.into_iter().try_for_each(|(hold, _)| holds::told(&mut keeping, hold))
+    })
+    .await
+}
+
+/// The disk must not keep other tasks waiting.
+async fn on_a_thread<T: Send + 'static>(act: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(act).await.unwrap_or(Err(Fault::Store(StoreError::Stopped)))
+}

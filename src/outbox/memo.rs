@@ -1,0 +1,40 @@
+//! A letter to somebody at the council that is about no message: a hold that ends, a request that is due.
+
+use mail_builder::MessageBuilder;
+use mail_builder::headers::date::Date;
+use mail_builder::headers::raw::Raw;
+
+use super::Options;
+use super::letter::{line, plain};
+use crate::records::StoreError;
+use crate::records::sealing::random_octets;
+use crate::smtp::address::{Address, Charset};
+
+/// Longest paragraph, in characters.
+const TEXT: usize = 2_000;
+
+/// The letter's octets. `now` in milliseconds since 1970.
+pub(super) fn compose(to: &str, subject: &str, paragraphs: &[String], options: &Options, now: i64) -> Result<Vec<u8>, StoreError> {
+    // What is no address could carry commands into the envelope.
+    Address::parse(to, Charset::Utf8).map_err(|_| StoreError::Damaged)?;
+    let id: String = random_octets::<16>()?.iter().map(|b| format!("{b:02x}")).collect();
+    let domain = options.from.rsplit_once('@').map_or("localhost", |(_, d)| d);
+    let mut text = String::new();
+    for paragraph in paragraphs {
+        line(&mut text, &plain(paragraph, TEXT));
+        text.push_str("\r\n");
+    }
+    line(&mut text, &format!("This was written by the mail gateway of {}. Replies to it are not read.", plain(&options.council, 80)));
+    MessageBuilder::new()
+        .date(Date::new(now / 1000))
+        .from((format!("{} mail gateway", plain(&options.council, 80)), options.from.clone()))
+        .to(to.to_string())
+        .subject(plain(subject, 120))
+        .message_id(format!("{id}@{domain}"))
+        // RFC 3834 §5, and Exchange's word for the same: no out-of-office answers this.
+        .header("Auto-Submitted", Raw::new("auto-generated"))
+        .header("X-Auto-Response-Suppress", Raw::new("All"))
+        .text_body(text)
+        .write_to_vec()
+        .map_err(|_| StoreError::Damaged)
+}
