@@ -12,7 +12,6 @@ use crate::records::holds::{Hold, Keeps, Scope};
 use crate::records::{Options, custody};
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// The site file. Otherwise $LYCHGATE_CONFIG, ./lychgate.toml or /etc/lychgate/lychgate.toml
     #[arg(long, value_name = "FILE", global = true)]

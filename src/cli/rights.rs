@@ -56,7 +56,6 @@ enum Command {
         reason: String,
     },
     /// Requests and by when they are owed an answer
-    #[command(args_conflicts_with_subcommands = true)]
     Request {
         #[command(subcommand)]
         command: Option<Change>,

@@ -222,7 +222,7 @@ impl Keeping {
         let net = db.transaction(|tx| Net::all(tx, ring))?;
         let mut new = 0;
         for (hold, key) in net.holds.iter().filter(|(h, _)| h.scope.covers_sheet(sheet)) {
-            let there = "SELECT count(*) FROM kept WHERE hold = ?1 AND kind = ?2 AND id = ?3";
+            let there = "SELECT count(*) FROM hold_copy WHERE hold = ?1 AND kind = ?2 AND id = ?3";
             if db.statements().number(there, values![hold.id, Kept::Sheet as i64, parcel])? > 0 {
                 continue;
             }
@@ -246,7 +246,7 @@ impl Keeping {
         let net = db.transaction(|tx| Net::all(tx, ring))?;
         let mut out = Vec::new();
         for (hold, key) in net.holds.iter().filter(|(h, _)| h.case == case) {
-            let select = "SELECT id, sealed FROM kept WHERE hold = ?1 AND kind = ?2 ORDER BY id";
+            let select = "SELECT id, sealed FROM hold_copy WHERE hold = ?1 AND kind = ?2 ORDER BY id";
             let of = |kind: Kept| values![hold.id, kind as i64].to_vec();
             let read = |row: &dyn super::database::Row| Ok((row.integer(0)?, row.octets(1)?.to_vec()));
             let sheets = db.statements().all(select, &of(Kept::Sheet), read)?;
@@ -279,14 +279,16 @@ pub(super) fn lapse(tx: &mut (dyn Statements + '_), ring: &mut Keyring, now: i64
 }
 
 fn forget(tx: &mut (dyn Statements + '_), id: i64) -> Result<(), StoreError> {
-    for delete in ["DELETE FROM kept WHERE hold = ?1", "DELETE FROM kept_look_up WHERE hold = ?1", "DELETE FROM case_hold WHERE id = ?1"] {
+    for delete in
+        ["DELETE FROM hold_copy WHERE hold = ?1", "DELETE FROM hold_look_up WHERE hold = ?1", "DELETE FROM case_hold WHERE id = ?1"]
+    {
         tx.execute(delete, values![id])?;
     }
     Ok(())
 }
 
 fn keeps(tx: &mut (dyn Statements + '_), id: i64, now: i64) -> Result<Keeps, StoreError> {
-    let rows = "SELECT count(*) FROM kept WHERE hold = ?1 AND kind = ?2 AND expires > ?3";
+    let rows = "SELECT count(*) FROM hold_copy WHERE hold = ?1 AND kind = ?2 AND expires > ?3";
     let mut count = |kind: Kept, after: i64| Ok::<u64, StoreError>(tx.number(rows, values![id, kind as i64, after])?.cast_unsigned());
     let all = count(Kept::Row, i64::MIN)?;
     Ok(Keeps { rows: all, held_back: all - count(Kept::Row, now)?, messages: count(Kept::Sheet, i64::MIN)? })
@@ -304,7 +306,7 @@ fn put(
     sealed: &[u8],
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO kept (hold, kind, id, class, period, expires, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO hold_copy (hold, kind, id, class, period, expires, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (hold, kind, id) DO UPDATE SET expires = excluded.expires, sealed = excluded.sealed",
         values![hold, kind as i64, id, i64::from(class.number()), period, expires, sealed],
     )?;
@@ -398,7 +400,7 @@ impl Net {
                 {
                     let sealed = key.seal(nonces, Table::LookUp, look_up_row(class, row.period), period.key.look_up().octets())?;
                     tx.execute(
-                        "INSERT INTO kept_look_up (hold, class, period, sealed) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hold, class, period) DO NOTHING",
+                        "INSERT INTO hold_look_up (hold, class, period, sealed) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hold, class, period) DO NOTHING",
                         values![hold.id, i64::from(class.number()), row.period, &sealed],
                     )?;
                 }
@@ -442,13 +444,13 @@ impl Net {
             let mut look_ups = BTreeMap::new();
             let read = |row: &dyn super::database::Row| Ok((row.integer(0)?, row.integer(1)?, row.octets(2)?.to_vec()));
             for (class, period, sealed) in
-                tx.all("SELECT class, period, sealed FROM kept_look_up WHERE hold = ?1", values![hold.id], read)?
+                tx.all("SELECT class, period, sealed FROM hold_look_up WHERE hold = ?1", values![hold.id], read)?
             {
                 let class_ = record_class(class)?;
                 let octets = key.open(Table::LookUp, look_up_row(class_, period), &sealed)?;
                 look_ups.insert((class, period), LookUpKey::of(&octets)?);
             }
-            let select = "SELECT id, class, period, sealed FROM kept WHERE hold = ?1 AND kind = ?2 ORDER BY id";
+            let select = "SELECT id, class, period, sealed FROM hold_copy WHERE hold = ?1 AND kind = ?2 ORDER BY id";
             tx.each(select, values![hold.id, Kept::Row as i64], &mut |r| {
                 let (id, class, period) = (r.integer(0)?, r.integer(1)?, r.integer(2)?);
                 let opened = key.open(Kept::Row.table(), id, r.octets(3)?).and_then(|plain| row::decode(&plain));
@@ -466,7 +468,7 @@ impl Net {
     pub(super) fn notes(&self, tx: &mut (dyn Statements + '_), record: i64) -> Result<Vec<Opened>, StoreError> {
         let mut out = Vec::new();
         for (hold, key) in &self.holds {
-            let select = "SELECT id, sealed FROM kept WHERE hold = ?1 AND kind = ?2 AND period = ?3";
+            let select = "SELECT id, sealed FROM hold_copy WHERE hold = ?1 AND kind = ?2 AND period = ?3";
             let of = values![hold.id, Kept::Note as i64, record];
             for (id, sealed) in tx.all(select, of, |row| Ok((row.integer(0)?, row.octets(1)?.to_vec())))? {
                 out.push((id, key.open(Kept::Note.table(), id, &sealed)?));
@@ -477,14 +479,14 @@ impl Net {
 
     /// The case numbers by which this row is kept.
     pub(super) fn cases_of(&self, tx: &mut (dyn Statements + '_), record: i64) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let by = "SELECT hold FROM kept WHERE kind = ?1 AND id = ?2";
+        let by = "SELECT hold FROM hold_copy WHERE kind = ?1 AND id = ?2";
         let ids = tx.all(by, values![Kept::Row as i64, record], |row| row.integer(0))?;
         Ok(self.holds.iter().filter(|(h, _)| ids.contains(&h.id)).map(|(h, _)| (h.case.clone(), h.expires)).collect())
     }
 
     /// By class how many rows only a hold keeps, and by case number. A row that two cases keep counts once for the class, and in each case.
     pub(super) fn held_back(&self, tx: &mut (dyn Statements + '_), now: i64) -> Result<HeldBack, StoreError> {
-        let by_class = "SELECT class, count(DISTINCT id) FROM kept WHERE kind = ?1 AND expires <= ?2 GROUP BY class";
+        let by_class = "SELECT class, count(DISTINCT id) FROM hold_copy WHERE kind = ?1 AND expires <= ?2 GROUP BY class";
         let read = |row: &dyn super::database::Row| Ok((row.integer(0)?, row.integer(1)?.cast_unsigned()));
         let classes = tx.all(by_class, values![Kept::Row as i64, now], read)?.into_iter().collect();
         let mut cases = BTreeMap::new();

@@ -15,10 +15,10 @@ use super::{Options, RecordClass, StoreError};
 pub(super) const SCHEMA: Schema = Schema {
     part: "keeping",
     versions: &["CREATE TABLE case_hold (id INTEGER PRIMARY KEY, expires INTEGER NOT NULL, sealed BLOB NOT NULL);
-         CREATE TABLE kept (hold INTEGER NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, class INTEGER NOT NULL,
+         CREATE TABLE hold_copy (hold INTEGER NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL, class INTEGER NOT NULL,
                             period INTEGER NOT NULL, expires INTEGER NOT NULL, sealed BLOB NOT NULL,
                             PRIMARY KEY (hold, kind, id)) WITHOUT ROWID;
-         CREATE TABLE kept_look_up (hold INTEGER NOT NULL, class INTEGER NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL,
+         CREATE TABLE hold_look_up (hold INTEGER NOT NULL, class INTEGER NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL,
                                     PRIMARY KEY (hold, class, period)) WITHOUT ROWID;
          CREATE TABLE note (id INTEGER PRIMARY KEY, record INTEGER NOT NULL, class INTEGER NOT NULL, period INTEGER NOT NULL,
                             expires INTEGER NOT NULL, sealed BLOB NOT NULL);

@@ -155,7 +155,7 @@ fn a_hold_is_as_wide_as_it_says() {
         }
         assert_eq!(keeping.lift("C-1").unwrap(), 6);
         assert_eq!(keeping.lift("C-1").unwrap(), 0);
-        assert_eq!(keeping.db.statements().number("SELECT count(*) FROM kept", &[]).unwrap(), 0);
+        assert_eq!(keeping.db.statements().number("SELECT count(*) FROM hold_copy", &[]).unwrap(), 0);
     });
 }
 
