@@ -54,12 +54,16 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             if args.json { json(&signed, &options) } else { Ok(retention::receipt_words(&signed.receipt()?, &zone)) }
         }
         Command::Show => {
-            let (overview, last) = retention::overview(&options, now)?;
+            let (overview, last, key) = retention::overview(&options, now)?;
             if args.json {
                 let held = options.retention.held.as_millis() as i64;
-                return Ok(format!("{}\n", serde_json::json!({ "overview": overview, "held_mail": held, "last_receipt": last })));
+                return Ok(format!(
+                    "{}\n",
+                    serde_json::json!({ "overview": overview, "held_mail": held, "last_receipt": last, "key": key })
+                ));
             }
-            Ok(retention::overview_words(&overview, last.as_ref(), &options, now, &zone))
+            let words = retention::overview_words(&overview, last.as_ref(), &options, now, &zone);
+            Ok(format!("{words}Receipts are signed (Ed25519); the public key is {key}.\n"))
         }
         Command::Receipts { verify: true, .. } => {
             let verified = retention::verify(&options)?;

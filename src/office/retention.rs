@@ -59,11 +59,12 @@ fn clock_words(ahead: i64) -> String {
     )
 }
 
-/// How things stand.
-pub fn overview(options: &Options, now: Timestamp) -> Result<(Overview, Option<Receipt>), Fault> {
+/// How things stand, the last receipt, and the public key of receipts in hexadecimal.
+pub fn overview(options: &Options, now: Timestamp) -> Result<(Overview, Option<Receipt>, String), Fault> {
     let mut keeping = Keeping::open(options)?;
     let last = keeping.receipts(1)?.first().map(Signed::receipt).transpose()?;
-    Ok((keeping.retention(now.as_millisecond())?, last))
+    let key = keeping.receipt_key()?;
+    Ok((keeping.retention(now.as_millisecond())?, last, key))
 }
 
 /// What each class is, in a Clerk's words.

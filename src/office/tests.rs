@@ -384,7 +384,7 @@ fn a_purge_on_demand_gives_a_receipt_and_show_says_how_things_stand() {
         assert!(receipt.asked && receipt.retention["events"] == 1000);
         let words = retention::receipt_words(&receipt, &TimeZone::UTC);
         assert!(words.contains("events     3 rows deleted") && words.contains("kept 1 second"), "{words}");
-        let (overview, last) = retention::overview(&options, Timestamp::now()).unwrap();
+        let (overview, last, _) = retention::overview(&options, Timestamp::now()).unwrap();
         let show = retention::overview_words(&overview, last.as_ref(), &options, Timestamp::now(), &TimeZone::UTC);
         for said in [
             "There is nothing of it.",

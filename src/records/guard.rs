@@ -47,10 +47,10 @@ pub(super) fn time(tx: &mut (dyn Statements + '_), elapsed: i64, wall: i64, conf
     let seen = if confirmed { wall } else { seen.map_or(time.now, |s| s.max(time.now)) };
     let ahead = if let Clock::Ahead(by) = time.clock { by } else { 0 };
     tx.execute(
-        "INSERT INTO purge_clock (one, seen, ahead, since) VALUES (1, ?1, ?2, CASE WHEN ?2 > 0 THEN ?1 ELSE 0 END) ON CONFLICT (one) DO UPDATE
+        "INSERT INTO purge_clock (one, seen, ahead, since) VALUES (1, ?1, ?2, ?3) ON CONFLICT (one) DO UPDATE
          SET seen = excluded.seen, ahead = excluded.ahead,
              since = CASE WHEN excluded.ahead = 0 THEN 0 WHEN purge_clock.since > 0 THEN purge_clock.since ELSE excluded.seen END",
-        values![seen, ahead],
+        values![seen, ahead, if ahead > 0 { seen } else { 0 }],
     )?;
     Ok(time)
 }

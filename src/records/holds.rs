@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::custody::Sheet;
 use super::database::{Statements, values};
-use super::keeping::{Keeping, Named, next_number};
+use super::keeping::{Keeping, Named, next_number, reading};
 use super::keyring::{Keyring, Period};
 use super::row::{self, Row};
 use super::sealing::{Kind, LookUpKey, Nonces, RowPlace, Table};
@@ -173,14 +173,14 @@ impl Keeping {
                 })?;
             }
         }
-        let keeps = db.transaction(|tx| keeps(tx, id, now))?;
+        let keeps = reading(db, |tx| keeps(tx, id, now))?;
         Ok((hold, keeps))
     }
 
     /// The holds, oldest first, with what each keeps.
     pub fn holds(&mut self, now: i64) -> Result<Vec<(Hold, Keeps)>, StoreError> {
         let Keeping { db, ring, .. } = self;
-        db.transaction(|tx| {
+        reading(db, |tx| {
             let net = Net::all(tx, ring)?;
             net.holds.into_iter().map(|(hold, key)| Ok((hold, keeps(tx, key.number(), now)?))).collect()
         })
@@ -219,7 +219,7 @@ impl Keeping {
         mut content: impl FnMut() -> Result<Option<Vec<u8>>, StoreError>,
     ) -> Result<usize, StoreError> {
         let Keeping { db, ring, nonces, .. } = self;
-        let net = db.transaction(|tx| Net::all(tx, ring))?;
+        let net = reading(db, |tx| Net::all(tx, ring))?;
         let mut new = 0;
         for (hold, key) in net.holds.iter().filter(|(h, _)| h.scope.covers_sheet(sheet)) {
             let there = "SELECT count(*) FROM hold_copy WHERE hold = ?1 AND kind = ?2 AND id = ?3";
@@ -243,7 +243,7 @@ impl Keeping {
     /// The messages that a case keeps: case number, sheet, and content as it came.
     pub fn kept_messages(&mut self, case: &str) -> Result<Vec<(Sheet, Vec<u8>)>, StoreError> {
         let Keeping { db, ring, .. } = self;
-        let net = db.transaction(|tx| Net::all(tx, ring))?;
+        let net = reading(db, |tx| Net::all(tx, ring))?;
         let mut out = Vec::new();
         for (hold, key) in net.holds.iter().filter(|(h, _)| h.case == case) {
             let select = "SELECT id, sealed FROM hold_copy WHERE hold = ?1 AND kind = ?2 ORDER BY id";

@@ -52,6 +52,15 @@ impl Keeping {
     }
 }
 
+/// Reads outside a transaction: on SQLite one would keep the writer waiting, and a person's rows may take seconds to go through. A row
+/// that a purge takes away meanwhile is in what a hold keeps before it goes, which is why that is read last.
+pub(super) fn reading<T>(
+    db: &mut Database,
+    act: impl FnOnce(&mut (dyn Statements + '_)) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    act(db.statements())
+}
+
 /// A key with a number, and the seals made with it.
 #[derive(Clone)]
 pub(super) struct Named {

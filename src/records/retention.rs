@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::database::{Database, Statements, values};
 use super::guard::{self, Clock};
 use super::holds::{self, Net};
+use super::keeping::reading;
 use super::keyring::{Keyring, millis};
 use super::store::{Store, first_id};
 use super::{RecordClass, StoreError, past, receipts, rights, tally};
@@ -358,10 +359,14 @@ pub struct Overview {
 }
 
 pub(super) fn overview(db: &mut Database, ring: &Keyring, options: &super::Options, now: i64) -> Result<Overview, StoreError> {
-    db.transaction(|tx| {
+    let mut rows = Vec::new();
+    for class in CLASSES {
+        rows.push(db.transaction(|tx| remaining(tx, class))?);
+    }
+    reading(db, |tx| {
         let (by_class, held_back) = Net::all(tx, ring)?.held_back(tx, now)?;
         let mut classes = Vec::new();
-        for class in CLASSES {
+        for (class, rows) in CLASSES.into_iter().zip(rows) {
             let (from, to) = (first_id(class), first_id(class) + (1 << 56));
             let oldest = match class {
                 RecordClass::Access => tx.first("SELECT expires FROM access ORDER BY id LIMIT 1", &[], |row| row.integer(0))?,
@@ -374,7 +379,7 @@ pub(super) fn overview(db: &mut Database, ring: &Keyring, options: &super::Optio
             classes.push(Standing {
                 class: class.word().into(),
                 retention: millis(options.retention_of(class)),
-                rows: remaining(tx, class)?,
+                rows,
                 oldest_expires: oldest.and_then(|o| Timestamp::from_millisecond(o).ok()),
                 held_back: by_class.get(&i64::from(class.number())).copied().unwrap_or(0),
             });

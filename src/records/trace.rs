@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{TransactionBehavior, params};
 
 use super::holds::Net;
+use super::keeping::reading;
 use super::keyring::{Keyring, Period, millis};
 use super::rights::{Note, notes};
 use super::row::{self, Row};
@@ -188,7 +189,7 @@ impl Keeping {
     /// Adds what only holds keep, and to each row what was noted of it.
     fn complete(&mut self, question: &Question, answer: &mut Answer) -> Result<(), StoreError> {
         let Keeping { db, ring, .. } = self;
-        db.transaction(|tx| {
+        reading(db, |tx| {
             let net = Net::all(tx, ring)?;
             let mut found: BTreeSet<i64> = BTreeSet::new();
             // Batches that were merged may reach over others: a row is shown once.

@@ -184,3 +184,67 @@ async fn a_purge_that_is_asked_for_gives_a_receipt_and_others_wait_no_longer_tha
     assert!(recorder.retention_confirm().await.unwrap().confirmed);
     assert!(recorder.counters().last_purge > 0 && !recorder.counters().clock_ahead);
 }
+
+/// What a purge of a million rows costs, without and with a hold that covers a thousandth of them.
+#[test]
+#[ignore = "a measurement, not a test: run by name with --nocapture"]
+fn cost_of_a_large_purge() {
+    use crate::records::holds::{Hold, Scope};
+    let rows: u64 = std::env::var("ROWS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let memory = |key: &str| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        status.lines().find_map(|l| l.strip_prefix(key)).unwrap().trim().to_string()
+    };
+    for held in [false, true] {
+        let folder = Folder::new();
+        let options = Options { queue: 100_000, ..folder.prepared() };
+        let recorder = Recorder::start(&options).unwrap();
+        for i in 0..rows {
+            let to = if i % 1000 == 0 { "ashby@gmail.com" } else { "bob@gmail.com" };
+            let mut e = entry("clerk@wragby.gov.uk", &[to, "all@wragby.gov.uk"]);
+            e.time = Timestamp::from_millisecond(now() - 30 * DAY + (i * 30 * DAY as u64 / rows) as i64).unwrap();
+            recorder.record(e).unwrap();
+            if i % 20_000 == 0 {
+                flush(&recorder);
+            }
+        }
+        flush(&recorder);
+        if held {
+            let scope = Scope { person: Some("ashby@gmail.com".into()), ..Scope::default() };
+            let expires = Timestamp::from_millisecond(now() + 200 * DAY).unwrap();
+            let hold =
+                Hold { id: 0, case: "1".into(), reason: "x".into(), scope, placed: Timestamp::now(), by: vec![], expires, warned: false };
+            let begin = Instant::now();
+            let keeps = Keeping::open(&options).unwrap().hold(hold, now()).unwrap().1;
+            println!("placing the hold: {:?}, {} rows kept", begin.elapsed(), keeps.rows);
+        }
+        let before = memory("VmRSS:");
+        let wall = now() + 100 * DAY;
+        let (send, receive) = channel();
+        recorder.with(move |store| {
+            let mut receipt = Receipt { confirmed: true, ..Receipt::default() };
+            let mut pieces = Vec::new();
+            loop {
+                let begin = Instant::now();
+                let progress = store.purge_piece(wall, &mut receipt).unwrap();
+                pieces.push(begin.elapsed());
+                if progress == Progress::Done {
+                    break;
+                }
+            }
+            send.send((receipt, pieces)).unwrap();
+        });
+        let (receipt, mut pieces) = receive.recv().unwrap();
+        let (n, total) = (pieces.len(), pieces.iter().sum::<Duration>());
+        pieces.sort();
+        println!(
+            "{rows} rows, held {held}: {n} pieces, {total:?} in all, median {:?}, longest {:?}; memory {before} before, {} after, {} at most; {} rows gone, {} held back",
+            pieces[n / 2],
+            pieces[n - 1],
+            memory("VmRSS:"),
+            memory("VmHWM:"),
+            receipt.classes[0].rows,
+            receipt.classes[0].held_back,
+        );
+    }
+}

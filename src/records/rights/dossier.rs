@@ -10,7 +10,7 @@ use super::search;
 use crate::records::custody::{Custody, Fate, Kind as Mail, RuleNote, Sheet, State, Which};
 use crate::records::database::values;
 use crate::records::holds::{Net, Scope};
-use crate::records::keeping::Keeping;
+use crate::records::keeping::{Keeping, reading};
 use crate::records::past::either_way;
 use crate::records::row::Row;
 use crate::records::sealing::Kind;
@@ -90,7 +90,7 @@ impl Keeping {
         let scope = Scope { person: Some(person.clone()), ..Scope::default() };
         let requests = self.requests()?.into_iter().filter(|r| normal(&r.person) == person).collect();
         let Keeping { db, ring, .. } = self;
-        db.transaction(|tx| {
+        reading(db, |tx| {
             let net = Net::all(tx, ring)?;
             let mut found = Vec::new();
             let unreadable = search::everything(tx, ring, &net, &scope, &mut |f, _| {

@@ -4,7 +4,7 @@
 use super::search;
 use crate::records::StoreError;
 use crate::records::holds::{Net, Scope};
-use crate::records::keeping::Keeping;
+use crate::records::keeping::{Keeping, reading};
 use crate::records::row::Row;
 use crate::records::sealing::Kind;
 use crate::records::trace::normal;
@@ -27,7 +27,7 @@ impl Keeping {
     ) -> Result<(Vec<Exposed>, usize), StoreError> {
         let addresses: Vec<String> = addresses.iter().map(|a| normal(a)).collect();
         let Keeping { db, ring, .. } = self;
-        db.transaction(|tx| {
+        reading(db, |tx| {
             let net = Net::all(tx, ring)?;
             let (mut found, mut more) = (Vec::new(), 0);
             search::everything(tx, ring, &net, scope, &mut |f, key| {

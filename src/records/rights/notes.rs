@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::search::{self, Found};
 use crate::records::database::{Statements, values};
 use crate::records::holds::{Net, Scope};
-use crate::records::keeping::{Keeping, next_number};
+use crate::records::keeping::{Keeping, next_number, reading};
 use crate::records::keyring::Keyring;
 use crate::records::sealing::{RowPlace, Table};
 use crate::records::{RecordClass, StoreError};
@@ -30,12 +30,14 @@ impl Keeping {
     pub fn annotate(&mut self, person: &str, reference: &str, note: &Note) -> Result<usize, StoreError> {
         let scope = Scope { person: Some(person.into()), reference: Some(reference.into()), ..Scope::default() };
         let Keeping { db, ring, nonces, .. } = self;
-        db.transaction(|tx| {
-            let mut rows = Vec::new();
+        let mut rows = Vec::new();
+        reading(db, |tx| {
             search::live(tx, ring, &scope, &mut |found: Found, _| {
                 rows.push((found.id, found.class, found.period, found.expires));
                 Ok(())
-            })?;
+            })
+        })?;
+        db.transaction(|tx| {
             for (record, class, starts, expires) in &rows {
                 let Some(period) = ring.period(*class, *starts)? else { continue };
                 let id = next_number(tx, "note")?;
