@@ -59,8 +59,11 @@ enum Command {
     List,
     /// End the holds of a case now: what only they kept is gone
     Lift {
-        #[arg(long, value_name = "NUMBER")]
-        case: String,
+        #[arg(long, value_name = "NUMBER", required_unless_present = "unreadable")]
+        case: Option<String>,
+        /// Instead: those that were altered and cannot be read, which stop every purge
+        #[arg(long, conflicts_with = "case")]
+        unreadable: bool,
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -86,7 +89,11 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             }
             Ok(all.iter().map(|(hold, keeps)| show(args, hold, keeps, &zone)).collect())
         }
-        Some(Command::Lift { case, reason }) => {
+        Some(Command::Lift { case: None, reason, .. }) => {
+            let n = holds::lift_unreadable(&options, &doer(reason))?;
+            Ok(format!("{} that could not be read ended. What only they kept is gone.\n", super::counted(n, "hold")))
+        }
+        Some(Command::Lift { case: Some(case), reason, .. }) => {
             let n = holds::lift(&options, case, &doer(reason))?;
             Ok(format!("{} of case {case} ended. What only they kept is gone.\n", super::counted(n, "hold")))
         }

@@ -92,6 +92,12 @@ pub fn lift(options: &Options, case: &str, doer: &Doer) -> Result<usize, Fault> 
     Ok(keeping.lift(case)?)
 }
 
+/// Ends holds that cannot be read, and that stop every purge; says how many there were.
+pub fn lift_unreadable(options: &Options, doer: &Doer) -> Result<usize, Fault> {
+    doer.log(options, "lifted holds that cannot be read", Question::default())?;
+    Ok(Keeping::open(options)?.lift_unreadable()?)
+}
+
 /// Prolongs the holds of a case.
 pub fn prolong(options: &Options, case: &str, expires: Timestamp, now: Timestamp, doer: &Doer) -> Result<usize, Fault> {
     if expires <= now {

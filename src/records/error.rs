@@ -39,6 +39,10 @@ pub enum StoreError {
     Unwritten,
     #[error("the store did not answer in time")]
     Slow,
+    #[error(
+        "a hold of records cannot be read: it was altered. Nothing is deleted, since it is not known what it covers. Restore the database, or: lychgate hold-records lift --unreadable --reason TEXT"
+    )]
+    HoldUnreadable,
     #[error("another purge is under way; try again in a minute")]
     PurgeUnderWay,
     #[error("the store has been closed")]

@@ -162,7 +162,7 @@ impl Keeping {
             let insert = "INSERT INTO case_hold (id, expires, sealed) VALUES (?1, ?2, ?3)";
             tx.execute(insert, values![id, hold.expires.as_millisecond(), &sealed])
         })?;
-        let net = Net { holds: vec![(hold.clone(), key)] };
+        let net = Net { holds: vec![(hold.clone(), key)], unreadable: Vec::new() };
         for class in [RecordClass::Events, RecordClass::Incidents] {
             let mut last = first_id(class);
             let end = last + (1 << 56);
@@ -189,6 +189,16 @@ impl Keeping {
     /// Ends the holds of a case now; says how many there were. What only they kept can be read by nobody afterwards.
     pub fn lift(&mut self, case: &str) -> Result<usize, StoreError> {
         let ids: Vec<i64> = self.holds(0)?.into_iter().filter(|(h, _)| h.case == case).map(|(h, _)| h.id).collect();
+        for id in &ids {
+            self.end(*id)?;
+        }
+        Ok(ids.len())
+    }
+
+    /// Ends holds that cannot be read any more, and that therefore stop every purge; says how many there were.
+    pub fn lift_unreadable(&mut self) -> Result<usize, StoreError> {
+        let Keeping { db, ring, .. } = self;
+        let ids = reading(db, |tx| Net::all(tx, ring))?.unreadable;
         for id in &ids {
             self.end(*id)?;
         }
@@ -317,6 +327,8 @@ fn put(
 #[derive(Default)]
 pub(super) struct Net {
     holds: Vec<(Hold, Named)>,
+    /// Numbers of holds that are there and cannot be read: what they cover is not known.
+    unreadable: Vec<i64>,
 }
 
 /// A note's number and what it says.
@@ -344,14 +356,21 @@ impl Net {
                 continue;
             };
             let key = Named::new(RecordClass::Holds, id, &key);
-            let hold: Hold = key.open_json(Table::Case, id, &sealed)?;
-            net.holds.push((Hold { id, ..hold }, key));
+            match key.open_json::<Hold>(Table::Case, id, &sealed) {
+                Ok(hold) => net.holds.push((Hold { id, ..hold }, key)),
+                Err(_) => net.unreadable.push(id),
+            }
         }
         Ok(net)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.holds.is_empty()
+    }
+
+    /// Whether it is known what is to be kept: otherwise nothing may be deleted.
+    pub(super) fn is_whole(&self) -> Result<(), StoreError> {
+        if self.unreadable.is_empty() { Ok(()) } else { Err(StoreError::HoldUnreadable) }
     }
 
     /// Keeps what is covered of the rows that `piece` selects (`id, period, expires, sealed`); says the last number, or `end` where there

@@ -5,8 +5,11 @@
 //! that holds keyed hashes and nothing else, where a rule asks for one ([`past`]), and counts of the last hours ([`rates`]). Mail that is in the gateway's own care
 //! (notices, later held mail) has a store of its own ([`custody`]), fully synchronous.
 //!
+//! What is done to it now and then stands beside the writer ([`Keeping`]): holds of records by case number ([`holds`]), the signed
+//! receipts of purges ([`receipts`]), and people's rights over what is kept of them ([`rights`]).
+//!
 //! **Never here:** a body, matched text, a file name; a recipient's address that could be read out (they are hashes: a known
-//! address can be looked up, none can be listed); a credential. Without `[monitoring]` nothing but hourly counts is kept, and a
+//! address can be looked up, none can be listed), but for those whom a hold, a request or an erasure names; a credential. Without `[monitoring]` nothing but hourly counts is kept, and a
 //! message marked personal is only counted (SI 2018/356; the monitoring notice says the same).
 
 pub mod custody;

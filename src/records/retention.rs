@@ -180,6 +180,7 @@ impl Store {
         let bounds = values![from, to, most, expired];
         let gone = self.ledger.transaction(|tx| {
             let net = Net::all(tx, ring)?;
+            net.is_whole()?;
             if !net.is_empty() {
                 let piece = format!("SELECT id, period, expires, sealed FROM record WHERE id IN ({which}) AND expires <= ?4");
                 net.keep(tx, ring, nonces, class, &piece, bounds, to)?;

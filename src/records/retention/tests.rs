@@ -173,6 +173,33 @@ fn the_purge_keeps_what_a_hold_covers_and_its_receipt_says_so() {
     assert!(keeping.receipts(100).unwrap().iter().all(|s| !s.body.contains('@')));
 }
 
+#[test]
+fn a_hold_that_was_altered_stops_every_purge_and_no_look_up() {
+    use crate::records::holds::{Hold, Scope};
+    let folder = Folder::new();
+    let options = folder.prepared();
+    let recorder = Recorder::start(&options).unwrap();
+    recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).unwrap();
+    flush(&recorder);
+    let mut keeping = Keeping::open(&options).unwrap();
+    let scope = Scope { person: Some("a@gmail.com".into()), ..Scope::default() };
+    let expires = Timestamp::from_millisecond(now() + 500 * DAY).unwrap();
+    let hold = Hold { id: 0, case: "1".into(), reason: "x".into(), scope, placed: Timestamp::now(), by: vec![], expires, warned: false };
+    keeping.hold(hold, now()).unwrap();
+    keeping.db.statements().execute("UPDATE case_hold SET sealed = ?1", values![&[0u8; 60][..]]).unwrap();
+    let (send, receive) = channel();
+    recorder.with(move |store| {
+        let mut receipt = Receipt { confirmed: true, ..Receipt::default() };
+        send.send(store.purge_piece(now() + 100 * DAY, &mut receipt)).unwrap();
+    });
+    let purged = receive.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(matches!(purged, Err(StoreError::HoldUnreadable)), "{purged:?}");
+    assert_eq!(keeping.dossier("a@gmail.com", &[], now()).unwrap().rows.len(), 1);
+    assert!(matches!(keeping.erase("a@gmail.com", &[], now()), Err(StoreError::HoldUnreadable)));
+    assert_eq!(keeping.lift_unreadable().unwrap(), 1);
+    assert_eq!(purge(&recorder, now() + 100 * DAY, true).0.classes[0].rows, 1);
+}
+
 #[tokio::test]
 async fn a_purge_that_is_asked_for_gives_a_receipt_and_others_wait_no_longer_than_a_piece() {
     let folder = Folder::new();
