@@ -75,6 +75,7 @@ fn written(options: &Options) {
     };
     record(CLERK, &[ASHBY, "bob@bob-home.example", "jo@gmail.com"], "LG-TOHER", &|e| {
         e.subject = Some("Allotments: ask bob@bob-home.example".into());
+        e.message_id = Some("<to-her@wragby.gov.uk>".into());
         e.outcome = Some(Outcome { code: 250, upstream_reply: Some("250 <bob@bob-home.example> ok".into()) });
         let contact = Imprint {
             sender: CLERK.into(),
@@ -93,7 +94,7 @@ fn written(options: &Options) {
         e.subject = Some("Bob's secret".into());
         e.outcome = Some(Outcome { code: 550, upstream_reply: None });
     });
-    record("bob@bob-home.example", &[CLERK], "LG-BOBONLY", &|_| {});
+    record("bob@bob-home.example", &[CLERK], "LG-BOBONLY", &|e| e.message_id = Some("<bob-only@wragby.gov.uk>".into()));
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(recorder.flush()).unwrap();
     recorder.stop();
 
@@ -132,6 +133,11 @@ fn written(options: &Options) {
     };
     asked("Edith.Ashby@gmail.com", "Did Mrs Ashby get it? bob@bob-home.example asks");
     asked("bob@bob-home.example", "Looking at Bob alone");
+    for (id, purpose) in [("<to-her@wragby.gov.uk>", "By its Message-ID"), ("<bob-only@wragby.gov.uk>", "Another's Message-ID")] {
+        let question =
+            Question { message_id: Some(id.into()), since: Timestamp::now() - 24.hours(), until: Timestamp::now(), ..Question::default() };
+        look_up(options, &question, purpose, "it.person@wragby.gov.uk").unwrap();
+    }
 }
 
 fn exported(options: &Options, out: &Path) -> (serde_json::Value, String, String) {
@@ -165,10 +171,11 @@ fn an_export_has_everything_of_hers_and_nothing_of_anybody_else() {
         assert_eq!(value["past_mail"]["remembered_with"], serde_json::json!(["the Clerk"]));
         assert_eq!(value["requests"].as_array().unwrap().len(), 1);
         let looks = of(&value, "looked_at", "why");
-        assert_eq!(looks.len(), 5, "{looks:?}");
+        assert_eq!(looks.len(), 6, "{looks:?}");
         assert!(looks.iter().any(|l| l.starts_with("Did Mrs Ashby get it? (another address) asks")));
         assert!(looks.iter().any(|l| l == "exported what is held: Her request of 1 September"));
-        assert!(!json.contains("Bob alone"));
+        assert!(looks.iter().any(|l| l == "By its Message-ID"));
+        assert!(!json.contains("Bob alone") && !json.contains("Another's Message-ID"));
         // Her own words; not what she quoted, not what others wrote.
         let held = value["in_custody"].as_array().unwrap().iter().find(|p| p["reference"] == "LG-HELDHERS").unwrap();
         assert_eq!(held["content"]["your_words"].as_str().unwrap().trim(), "My own words, cc (another address).");

@@ -86,7 +86,7 @@ fn receipts_count_every_row_over_kills() {
 
 #[test]
 fn a_person_is_shown_what_is_held_and_forgotten_when_they_ask() {
-    let (_sink, gateway) = council("rights");
+    let (_sink, mut gateway) = council("rights");
     let residents = [ASHBY, "tom@gmail.com", "ann@sky.com"];
     assert_eq!(send(&gateway, "in", CLERK, &residents, &letter("agenda", &residents.join(", "), "Agenda", "x")).code, 250);
     assert_eq!(send(&gateway, "in", CLERK, &["tom@gmail.com"], &letter("tom", "tom@gmail.com", "x", "x")).code, 250);
@@ -113,6 +113,9 @@ fn a_person_is_shown_what_is_held_and_forgotten_when_they_ask() {
         lines(&gateway, &["rights", "request", "--person", ASHBY, "--kind", "erasure", "--received", "2026-01-31", "--json"]).remove(0);
     assert_eq!(request["due"], "2026-03-02", "28 February 2026 is a Saturday");
     let id = request["id"].to_string();
+    let data = gateway.scratch.path().join("data");
+    let backup = data.join("backup.db").display().to_string();
+    rusqlite::Connection::open(data.join("lychgate.db")).expect("it opens").execute("VACUUM INTO ?1", [&backup]).expect("a backup");
     run(&gateway, &["rights", "erase", "--person", ASHBY, "--reason", "Her request"]);
     let (value, _) = export("after");
     assert_eq!(value["messages"], serde_json::json!([]));
@@ -127,4 +130,15 @@ fn a_person_is_shown_what_is_held_and_forgotten_when_they_ask() {
         (&breach["events"][0]["among"][0], &breach["events"][0]["hidden"], &breach["exposing"]),
         (&"tom@gmail.com".into(), &true.into(), &0.into())
     );
+
+    // The backup still has her; the gateway that is started on it does not.
+    gateway.kill();
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(data.join(format!("lychgate.db{end}")));
+    }
+    std::fs::rename(&backup, data.join("lychgate.db")).expect("it is restored");
+    assert_eq!(traced(&gateway, ASHBY).len(), 1, "the backup was of before");
+    gateway.restart();
+    assert!(traced(&gateway, ASHBY).is_empty());
+    assert!(gateway.log().contains("erased_again"), "{}", gateway.tail(20));
 }

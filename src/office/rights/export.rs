@@ -1,6 +1,7 @@
 //! A subject access export (UK GDPR Article 15): everything that is held of one person, for that person. Everybody else appears by
 //! role or class; what is not held, or cannot be found, is said in words.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -15,6 +16,7 @@ use crate::message::View;
 use crate::office::masks::Masks;
 use crate::office::{Doer, Fault, about, address, length};
 use crate::records::custody::{Custody, Fate, Kind, State};
+use crate::records::holds::Scope;
 use crate::records::rights::{self, Dossier, OwnParcel, OwnRow, Part};
 use crate::records::trace::{Access, accesses};
 use crate::records::{Keeping, Options};
@@ -43,10 +45,11 @@ pub fn export(
 ) -> Result<Exported, Fault> {
     let person = address(person)?;
     doer.log(options, "exported what is held", about(&person))?;
-    let dossier = Keeping::open(options)?.dossier(&person, &Masks::council(settings), now.as_millisecond())?;
+    let mut keeping = Keeping::open(options)?;
+    let dossier = keeping.dossier(&person, &Masks::council(settings), now.as_millisecond())?;
     let references: Vec<String> = dossier.rows.iter().map(|r| r.row.reference.clone()).collect();
     let parcels = custody.map(|c| rights::parcels(c, &person, &references)).transpose()?.unwrap_or_default();
-    let looked = looked_at(accesses(options)?, &dossier);
+    let looked = looked_at(accesses(options)?, &dossier, &mut keeping)?;
     let masks = Masks::new(settings, &person);
     let mut value = document(settings, options, &dossier, &parcels, &looked, &masks, now, doer);
     masks.json(&mut value);
@@ -68,12 +71,30 @@ pub fn export(
 }
 
 /// Those look-ups that asked for this person, or for a message of theirs.
-fn looked_at(all: Vec<Access>, dossier: &Dossier) -> Vec<Access> {
+fn looked_at(all: Vec<Access>, dossier: &Dossier, keeping: &mut Keeping) -> Result<Vec<Access>, Fault> {
     let same = |given: &Option<String>| given.as_deref().is_some_and(|a| address(a).is_ok_and(|a| a == dossier.person));
     let theirs = |reference: &Option<String>| {
         reference.as_deref().is_some_and(|r| dossier.rows.iter().any(|own| own.row.reference.eq_ignore_ascii_case(r.trim())))
     };
-    all.into_iter().filter(|a| same(&a.sender) || same(&a.recipient) || theirs(&a.reference)).collect()
+    // The record has Message-IDs as hashes only: each is asked for once.
+    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    let mut by_id = |id: &Option<String>| -> Result<bool, Fault> {
+        let Some(id) = id else { return Ok(false) };
+        if let Some(known) = known.get(id) {
+            return Ok(*known);
+        }
+        let scope = Scope { person: Some(dossier.person.clone()), message_id: Some(id.clone()), ..Scope::default() };
+        let is_theirs = !keeping.exposed(&scope, None, &[], 1)?.0.is_empty();
+        known.insert(id.clone(), is_theirs);
+        Ok(is_theirs)
+    };
+    let mut looked = Vec::new();
+    for access in all {
+        if same(&access.sender) || same(&access.recipient) || theirs(&access.reference) || by_id(&access.message_id)? {
+            looked.push(access);
+        }
+    }
+    Ok(looked)
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that is known, put together once")]
@@ -206,6 +227,7 @@ fn not_held(options: &Options, dossier: &Dossier) -> Vec<String> {
         "Other addresses of yours: the record can be asked for an address that is known, and was asked for exactly the one above.".into(),
         format!("Who had mail with whom is remembered as hashes only. It cannot be listed: it was asked for {} of the council that are known.", super::super::counted(dossier.contacts.asked as u64, "address")),
         "Whether you were told something by the gateway (kept one week) and how much you sent of late (kept for hours): hashes that cannot be listed.".into(),
+        "Look-ups that asked for somebody else or for a time, and may have shown a row of yours among others: recipients are shown as numbers only, so that they named nobody but whom they asked for.".into(),
         "Hourly counts by rule and outcome: they name nobody.".into(),
         "The names and addresses of other people, their mail domains and what they wrote: they are given as roles and numbers. Held messages of other people that mention you are listed without content; ask the Clerk about them.".into(),
         "The log of the gateway's machine: it holds no addresses. Backups hold the same rows as this, sealed.".into(),
