@@ -1,11 +1,33 @@
 //! What the office does by itself, hour by hour: held mail that a case needs is kept, and the Clerk is told of holds that end soon.
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
+use super::rights::requests;
 use super::{Fault, holds};
 use crate::config::Settings;
 use crate::outbox::Outbox;
 use crate::records::{Keeping, Options, StoreError};
+
+/// A purge that is later than this is told of.
+const LATE: SignedDuration = SignedDuration::from_hours(48);
+
+/// What the Clerk's digest says of all this: requests that are due within a week, holds that end soon, a purge that is not what it
+/// should be. Nothing in it names a person.
+pub fn for_the_digest(options: &Options, now: Timestamp, zone: &TimeZone) -> Result<Vec<String>, Fault> {
+    let mut keeping = Keeping::open(options)?;
+    let mut out = requests::due(&mut keeping, now, 7, zone)?;
+    out.extend(holds::ending(&mut keeping, now, zone)?.into_iter().map(|(_, text)| text));
+    let overview = keeping.retention(now.as_millisecond())?;
+    if overview.clock_ahead > 0 {
+        out.push("The gateway's clock is ahead of what can be true, so records are not deleted on its word. First look at the clock; `lychgate retention show` says more.".into());
+    } else if overview.purged.is_none_or(|at| now.duration_since(at) > LATE) {
+        out.push(
+            "No records have been deleted for two days, though it is due daily. Ask whoever runs the gateway to look at its log.".into(),
+        );
+    }
+    Ok(out)
+}
 
 /// One round. What the Clerk could not be told is told the next time.
 pub async fn round(settings: &Settings, outbox: Option<&Outbox>) -> Result<(), Fault> {

@@ -300,6 +300,30 @@ fn a_hold_is_placed_told_of_before_its_end_prolonged_and_lifted() {
     });
 }
 
+#[test]
+fn the_digest_says_what_is_due_and_names_nobody() {
+    on_each(|options, _| {
+        written(options);
+        let zone = TimeZone::UTC;
+        let now = Timestamp::now();
+        let today = now.to_zoned(zone.clone()).date();
+        let said = |now: Timestamp| rounds::for_the_digest(options, now, &zone).unwrap();
+        assert_eq!(said(now), Vec::<String>::new(), "the gateway has purged at its start");
+        requests::receive(options, ASHBY, Kind::Access, today.saturating_sub(28.days()), &doer("Her letter")).unwrap();
+        requests::receive(options, ASHBY, Kind::Erasure, today, &doer("Her letter")).unwrap();
+        let scope = Scope { person: Some(ASHBY.into()), ..Scope::default() };
+        holds::place(options, None, holds::Wanted { case: "2026/41".into(), scope, expires: now + 100.hours() }, now, &doer("A complaint"))
+            .unwrap();
+        let lines = said(now);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].starts_with("Request 1 (access) is due on ") && lines[1].contains("case 2026/41 ends on"), "{lines:?}");
+        assert!(said(now + 60.hours()).iter().any(|l| l.starts_with("No records have been deleted for two days")));
+        requests::change(options, 1, requests::Change::Pause, today, &doer("Which years?")).unwrap();
+        assert!(said(now)[0].contains("stands still until the person answers"));
+        assert!(said(now).iter().all(|l| !l.contains('@')));
+    });
+}
+
 #[tokio::test]
 async fn a_round_keeps_what_came_since_and_tells_the_clerk_once() {
     let folder = Folder::new();
