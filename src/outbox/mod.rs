@@ -201,11 +201,7 @@ impl Outbox {
         let (jobs, received) = sync_channel(QUEUE);
         let (setup, changes) = watch::channel(Arc::new(Setup { options, tls }));
         let keeper = Keeper { custody, shared: shared.clone(), setup: changes.clone(), tidied: 0 };
-        let path = setup.borrow().options.store.custody();
-        let thread = std::thread::Builder::new()
-            .name("custody".into())
-            .spawn(move || keeper.run(received))
-            .map_err(|e| StoreError::Io { path, source: e })?;
+        let thread = std::thread::Builder::new().name("custody".into()).spawn(move || keeper.run(received)).map_err(StoreError::Thread)?;
         let inner = Inner { desk: Mutex::new(Some(Desk::new(jobs))), shared, options: setup, keeper: Mutex::new(Some(thread)) };
         Ok((Outbox { inner: Arc::new(inner) }, changes))
     }

@@ -2,29 +2,33 @@
 
 use std::path::PathBuf;
 
+use super::database::Location;
+
 /// Why the store could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(
         "the key file {key} is there, but the database {database} is not. Restore the database; or, to begin a new record, move the key file and its .ring away"
     )]
-    KeyWithoutDatabase { key: PathBuf, database: PathBuf },
+    KeyWithoutDatabase { key: PathBuf, database: Location },
     #[error("the database {database} is there, but its key file {key} is not. Restore the key file: without it the record cannot be read")]
-    DatabaseWithoutKey { key: PathBuf, database: PathBuf },
+    DatabaseWithoutKey { key: PathBuf, database: Location },
     #[error("the keyring {0} is missing. Restore it together with the key file: without it the record cannot be read")]
-    RingMissing(PathBuf),
+    RingMissing(Location),
     #[error("there is no record yet: {0} does not exist. `lychgate serve` makes it")]
-    Absent(PathBuf),
+    Absent(Location),
     #[error("the key file {path} can be read by others (mode {mode:o}). Run: chmod 600 {path}")]
     KeyMode { path: PathBuf, mode: u32 },
     #[error("the key file {0} is not 32 octets in base64")]
     KeyMalformed(PathBuf),
     #[error("{0} was made with another key file than the one configured")]
-    WrongKey(PathBuf),
+    WrongKey(Location),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("no thread could be started: {0}")]
+    Thread(std::io::Error),
     #[error("PostgreSQL is not part of this build")]
     NoPostgres,
     #[error("the database was made by a newer version of this program ({part} is version {have}, this knows {known})")]

@@ -7,9 +7,9 @@
 use aws_lc_rs::aead::NONCE_LEN;
 use zeroize::Zeroizing;
 
-use super::database::{Database, Durability, Location, Schema, Statements};
+use super::database::{Database, Durability, Schema, Statements};
 use super::keyring::Keyring;
-use super::sealing::{Nonces, PeriodKey, RowPlace, SiteKey, Table};
+use super::sealing::{Nonces, PeriodKey, RowPlace, Table};
 use super::{Options, RecordClass, StoreError};
 
 pub(super) const SCHEMA: Schema = Schema {
@@ -42,12 +42,9 @@ pub struct Keeping {
 impl Keeping {
     /// Opens what [`super::prepare`] made. Errors if it is not there, or the key is another's.
     pub fn open(options: &Options) -> Result<Keeping, StoreError> {
-        if !options.database.exists() {
-            return Err(StoreError::Absent(options.database.clone()));
-        }
-        let ring = Keyring::open(&options.key_file, &SiteKey::read(&options.key_file)?)?;
-        let mut db = Database::open(&Location::Sqlite(options.database.clone()), Durability::Full)?;
-        db.migrate(&SCHEMA)?;
+        let ring = options.open_ring()?;
+        let mut db = Database::open(&options.database, Durability::Full)?;
+        super::store::migrate(&mut db)?;
         Ok(Keeping { db, ring, nonces: Nonces::new(), options: options.clone() })
     }
 }

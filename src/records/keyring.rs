@@ -3,19 +3,30 @@
 //! Erasure is the deletion of a wrapped key: what it sealed can be read by nobody afterwards, in the database, its log or a backup
 //! of it. Backups of the database must therefore not hold the keyring's past states; the two have backup rules of their own.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
+use super::database::{Database, Durability, Location, Row, Schema, Value, values};
 use super::sealing::{PeriodKey, SiteKey, Wrapping, random_octets};
 use super::{RecordClass, StoreError};
 
+const SCHEMA: Schema = Schema {
+    part: "keyring",
+    // The tables of keyrings that were made before there were versions are the same.
+    versions: &["CREATE TABLE IF NOT EXISTS key (class INTEGER NOT NULL, starts INTEGER NOT NULL, until INTEGER NOT NULL,
+                                                 expires INTEGER NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (class, starts)) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS proof (wrapped BLOB NOT NULL);
+         CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL)"],
+};
+
 /// The keys, unwrapped as they are needed.
 pub struct Keyring {
-    db: Connection,
+    // Looking a key up changes nothing that its caller could see.
+    db: RefCell<Database>,
     wrapping: Wrapping,
     /// The period in use of each class, so that a row costs no query.
     current: Vec<(RecordClass, Period)>,
@@ -50,43 +61,35 @@ pub fn period_length(class: RecordClass, retention: Duration) -> Duration {
 }
 
 impl Keyring {
-    /// Makes an empty keyring (0600). Errors if it exists.
-    pub fn create(key_file: &Path, site: &SiteKey) -> Result<(), StoreError> {
-        let path = ring_path(key_file);
-        super::place::create_private(&path)?;
-        let ring = Keyring::connect(&path, site)?;
-        ring.db.execute_batch(
-            "PRAGMA journal_mode = DELETE;
-             CREATE TABLE key (class INTEGER NOT NULL, starts INTEGER NOT NULL, until INTEGER NOT NULL, expires INTEGER NOT NULL,
-                               wrapped BLOB NOT NULL, PRIMARY KEY (class, starts)) WITHOUT ROWID;
-             CREATE TABLE proof (wrapped BLOB NOT NULL);",
-        )?;
-        let proof = ring.wrapping.wrap(&[0; 32], b"proof")?;
-        ring.db.execute("INSERT INTO proof VALUES (?1)", [proof])?;
-        Ok(())
+    /// Makes an empty keyring: a file that only its owner may read. Errors if it exists.
+    pub(super) fn create(location: &Location, site: &SiteKey) -> Result<(), StoreError> {
+        Database::create(location)?;
+        let mut db = Database::open(location, Durability::Final)?;
+        db.migrate(&SCHEMA)?;
+        let proof = site.wrapping().wrap(&[0; 32], b"proof")?;
+        db.transaction(|tx| {
+            tx.serial("proof")?;
+            if tx.number("SELECT count(*) FROM proof", &[])? > 0 {
+                return Ok(());
+            }
+            tx.execute("INSERT INTO proof (wrapped) VALUES (?1)", values![&proof]).map(drop)
+        })
     }
 
     /// Opens the keyring and proves that it belongs to the site key.
-    pub fn open(key_file: &Path, site: &SiteKey) -> Result<Keyring, StoreError> {
-        let path = ring_path(key_file);
-        if !path.exists() {
-            return Err(StoreError::RingMissing(path));
+    pub(super) fn open(location: &Location, site: &SiteKey) -> Result<Keyring, StoreError> {
+        if !location.may_be_there() {
+            return Err(StoreError::RingMissing(location.clone()));
         }
-        let ring = Keyring::connect(&path, site)?;
-        let proof: Option<Vec<u8>> = ring.db.query_row("SELECT wrapped FROM proof", [], |r| r.get(0)).optional()?;
-        match proof.map(|p| ring.wrapping.unwrap(&p, b"proof")) {
-            Some(Ok(_)) => Ok(ring),
-            _ => Err(StoreError::WrongKey(path)),
+        let mut db = Database::open(location, Durability::Final)?;
+        db.migrate(&SCHEMA)?;
+        let wrapping = site.wrapping();
+        let proof = db.statements().first("SELECT wrapped FROM proof", &[], |row| Ok(row.octets(0)?.to_vec()))?;
+        match proof.map(|p| wrapping.unwrap(&p, b"proof")) {
+            Some(Ok(_)) => Ok(Keyring { db: RefCell::new(db), wrapping, current: Vec::new() }),
+            Some(Err(_)) => Err(StoreError::WrongKey(location.clone())),
+            None => Err(StoreError::RingMissing(location.clone())),
         }
-    }
-
-    fn connect(path: &Path, site: &SiteKey) -> Result<Keyring, StoreError> {
-        let db =
-            Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        // Extra also syncs the folder when the journal goes: a key that was dropped does not come back after a power cut.
-        db.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;")?;
-        Ok(Keyring { db, wrapping: site.wrapping(), current: Vec::new() })
     }
 
     /// The period that holds the time `at` (milliseconds), made if there is none; on disk before anything is sealed with it.
@@ -99,22 +102,29 @@ impl Keyring {
         }
         let length = millis(period_length(class, retention));
         let natural = at.div_euclid(length) * length;
-        // Neighbours made under another retention may cut into the natural period; none may overlap.
-        let after: Option<i64> =
-            self.db.query_row("SELECT max(until) FROM key WHERE class = ?1 AND until <= ?2", params![class.number(), at], |r| r.get(0))?;
-        let before: Option<i64> =
-            self.db.query_row("SELECT min(starts) FROM key WHERE class = ?1 AND starts > ?2", params![class.number(), at], |r| r.get(0))?;
-        let starts = after.map_or(natural, |a| a.max(natural));
-        let until = before.map_or(natural + length, |b| b.min(natural + length));
-        let expires = until.saturating_add(millis(retention));
+        let number = i64::from(class.number());
         let key = Zeroizing::new(random_octets::<32>()?);
-        let wrapped = self.wrapping.wrap(&key, &about(class, starts))?;
-        // Another process may have made it a moment ago: then theirs is taken.
-        self.db.execute(
-            "INSERT OR IGNORE INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![class.number(), starts, until, expires, wrapped],
-        )?;
-        let period = self.stored(class, at)?.ok_or(StoreError::Damaged)?;
+        let wrapping = &self.wrapping;
+        let found = self.db.borrow_mut().transaction(|tx| {
+            // Another process may have made it a moment ago: then theirs is taken.
+            tx.serial("key")?;
+            if let Some(found) = tx.first(AT, values![number, at], raw)? {
+                return Ok(found);
+            }
+            // Neighbours made under another retention may cut into the natural period; none may overlap.
+            let after = "SELECT max(until) FROM key WHERE class = ?1 AND until <= ?2";
+            let before = "SELECT min(starts) FROM key WHERE class = ?1 AND starts > ?2";
+            let after = tx.first(after, values![number, at], |row| row.optional(0))?.flatten();
+            let before = tx.first(before, values![number, at], |row| row.optional(0))?.flatten();
+            let starts = after.map_or(natural, |a| a.max(natural));
+            let until = before.map_or(natural + length, |b| b.min(natural + length));
+            let expires = until.saturating_add(millis(retention));
+            let wrapped = wrapping.wrap(&key, &about(class, starts))?;
+            let insert = "INSERT INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)";
+            tx.execute(insert, values![number, starts, until, expires, &wrapped])?;
+            Ok((starts, until, expires, wrapped))
+        })?;
+        let period = self.unwrap(class, found)?;
         Ok(self.remember(class, period))
     }
 
@@ -131,19 +141,14 @@ impl Keyring {
     }
 
     fn stored(&self, class: RecordClass, at: i64) -> Result<Option<Period>, StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts <= ?2 AND until > ?2 ORDER BY starts DESC LIMIT 1",
-        )?;
-        let found = query.query_row(params![class.number(), at], raw).optional()?;
+        let found = self.db.borrow_mut().statements().first(AT, values![i64::from(class.number()), at], raw)?;
         found.map(|r| self.unwrap(class, r)).transpose()
     }
 
     /// The periods of a class that touch `[from, to]`, oldest first. One whose wrapped key is damaged is left out.
     pub fn periods(&self, class: RecordClass, from: i64, to: i64) -> Result<Vec<Period>, StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND until > ?2 AND starts <= ?3 ORDER BY starts",
-        )?;
-        let rows = query.query_map(params![class.number(), from, to], raw)?.collect::<Result<Vec<_>, _>>()?;
+        let touch = "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND until > ?2 AND starts <= ?3 ORDER BY starts";
+        let rows = self.db.borrow_mut().statements().all(touch, values![i64::from(class.number()), from, to], raw)?;
         Ok(rows.into_iter().filter_map(|r| self.unwrap(class, r).ok()).collect())
     }
 
@@ -152,8 +157,8 @@ impl Keyring {
         if let Some((_, period)) = self.current.iter().find(|(c, p)| *c == class && p.starts == starts) {
             return Ok(Some(period.clone()));
         }
-        let mut query = self.db.prepare_cached("SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts = ?2")?;
-        let found = query.query_row(params![class.number(), starts], raw).optional()?;
+        let this = "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts = ?2";
+        let found = self.db.borrow_mut().statements().first(this, values![i64::from(class.number()), starts], raw)?;
         found.map(|r| self.unwrap(class, r)).transpose()
     }
 
@@ -164,15 +169,16 @@ impl Keyring {
 
     /// The periods of a class whose time has come, by their starts.
     pub fn due(&self, class: RecordClass, now: i64) -> Result<Vec<i64>, StoreError> {
-        let mut query = self.db.prepare_cached("SELECT starts FROM key WHERE class = ?1 AND expires <= ?2 ORDER BY starts")?;
-        let rows = query.query_map(params![class.number(), now], |r| r.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let due = "SELECT starts FROM key WHERE class = ?1 AND expires <= ?2 ORDER BY starts";
+        self.db.borrow_mut().statements().all(due, values![i64::from(class.number()), now], |row| row.integer(0))
     }
 
     /// Drops the keys of a class whose time has come; says how many. Nothing that they sealed can be read again.
     pub fn drop_expired(&mut self, class: RecordClass, now: i64) -> Result<usize, StoreError> {
         self.current.retain(|(c, p)| *c != class || p.expires > now);
-        Ok(self.db.execute("DELETE FROM key WHERE class = ?1 AND expires <= ?2", params![class.number(), now])?)
+        let gone = self.execute("DELETE FROM key WHERE class = ?1 AND expires <= ?2", values![i64::from(class.number()), now])?;
+        self.rewrite(gone, "key")?;
+        Ok(gone as usize)
     }
 
     /// The key of a thing that has a number, not a time (a hold, the signature of receipts), made if there is none; it is dropped when
@@ -183,55 +189,46 @@ impl Keyring {
         }
         let key = Zeroizing::new(random_octets::<32>()?);
         let wrapped = self.wrapping.wrap(&key, &about(class, number))?;
-        self.db.execute(
-            "INSERT OR IGNORE INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?2, ?3, ?4)",
-            params![class.number(), number, i64::MAX, wrapped],
+        self.execute(
+            "INSERT INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?2, ?3, ?4) ON CONFLICT (class, starts) DO NOTHING",
+            values![i64::from(class.number()), number, i64::MAX, &wrapped],
         )?;
         self.named_if_there(class, number)?.ok_or(StoreError::Damaged)
     }
 
     /// The same, but never made.
     pub fn named_if_there(&self, class: RecordClass, number: i64) -> Result<Option<Zeroizing<[u8; 32]>>, StoreError> {
-        let mut query = self.db.prepare_cached("SELECT wrapped FROM key WHERE class = ?1 AND starts = ?2")?;
-        let wrapped: Option<Vec<u8>> = query.query_row(params![class.number(), number], |r| r.get(0)).optional()?;
+        let this = "SELECT wrapped FROM key WHERE class = ?1 AND starts = ?2";
+        let of = values![i64::from(class.number()), number];
+        let wrapped = self.db.borrow_mut().statements().first(this, of, |row| Ok(row.octets(0)?.to_vec()))?;
         wrapped.map(|w| self.wrapping.unwrap(&w, &about(class, number))).transpose()
     }
 
     /// What it sealed can be read by nobody afterwards.
     pub fn drop_named(&mut self, class: RecordClass, number: i64) -> Result<(), StoreError> {
-        self.db.execute("DELETE FROM key WHERE class = ?1 AND starts = ?2", params![class.number(), number])?;
-        Ok(())
+        let gone = self.execute("DELETE FROM key WHERE class = ?1 AND starts = ?2", values![i64::from(class.number()), number])?;
+        self.rewrite(gone, "key")
     }
 
     /// Numbers of erasures are never used twice, so that a database that was restored does not take one for another.
     pub(super) fn next_erasure(&self) -> Result<i64, StoreError> {
-        self.erasure_table()?;
-        let last: Option<i64> = self.db.query_row("SELECT max(id) FROM erasure", [], |r| r.get(0))?;
-        Ok(last.unwrap_or(0).max(jiff::Timestamp::now().as_millisecond()) + 1)
+        let last = self.db.borrow_mut().statements().number("SELECT max(id) FROM erasure", &[])?;
+        Ok(last.max(jiff::Timestamp::now().as_millisecond()) + 1)
     }
 
     /// Whom to forget, sealed; until when a backup could still be read.
     pub(super) fn remember_erasure(&self, id: i64, until: i64, sealed: &[u8]) -> Result<(), StoreError> {
-        self.db.execute("INSERT INTO erasure (id, until, sealed) VALUES (?1, ?2, ?3)", params![id, until, sealed])?;
-        Ok(())
+        self.execute("INSERT INTO erasure (id, until, sealed) VALUES (?1, ?2, ?3)", values![id, until, sealed]).map(drop)
     }
 
     pub(super) fn erasures(&self) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
-        self.erasure_table()?;
-        let mut select = self.db.prepare("SELECT id, sealed FROM erasure ORDER BY id")?;
-        let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let all = "SELECT id, sealed FROM erasure ORDER BY id";
+        self.db.borrow_mut().statements().all(all, &[], |row| Ok((row.integer(0)?, row.octets(1)?.to_vec())))
     }
 
     pub(super) fn forget_erasures(&self, now: i64) -> Result<(), StoreError> {
-        self.erasure_table()?;
-        self.db.execute("DELETE FROM erasure WHERE until <= ?1", [now])?;
-        Ok(())
-    }
-
-    fn erasure_table(&self) -> Result<(), StoreError> {
-        let table = "CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL)";
-        Ok(self.db.execute_batch(table)?)
+        let gone = self.execute("DELETE FROM erasure WHERE until <= ?1", values![now])?;
+        self.rewrite(gone, "erasure")
     }
 
     /// Drops one period's key.
@@ -243,16 +240,28 @@ impl Keyring {
     /// A retention that became shorter holds for what is already there.
     pub fn shorten(&mut self, class: RecordClass, retention: Duration) -> Result<(), StoreError> {
         self.current.retain(|(c, _)| *c != class);
-        self.db
-            .execute("UPDATE key SET expires = min(expires, until + ?2) WHERE class = ?1", params![class.number(), millis(retention)])?;
-        Ok(())
+        let shorten = "UPDATE key SET expires = until + ?2 WHERE class = ?1 AND expires > until + ?2";
+        self.execute(shorten, values![i64::from(class.number()), millis(retention)]).map(drop)
+    }
+
+    fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.db.borrow_mut().statements().execute(sql, values)
+    }
+
+    /// Nothing is to be left of what was deleted.
+    fn rewrite(&self, gone: u64, table: &'static str) -> Result<(), StoreError> {
+        if gone > 0 { self.db.borrow_mut().rewrite(table) } else { Ok(()) }
     }
 }
 
 type Raw = (i64, i64, i64, Vec<u8>);
 
-fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+/// The period of a class that holds a time.
+const AT: &str =
+    "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND starts <= ?2 AND until > ?2 ORDER BY starts DESC LIMIT 1";
+
+fn raw(row: &dyn Row) -> Result<Raw, StoreError> {
+    Ok((row.integer(0)?, row.integer(1)?, row.integer(2)?, row.octets(3)?.to_vec()))
 }
 
 fn about(class: RecordClass, starts: i64) -> [u8; 9] {
@@ -277,7 +286,7 @@ mod tests {
     #[test]
     fn a_dropped_key_erases_its_period_and_no_other() {
         let folder = Folder::new();
-        let file = folder.path("site.key");
+        let file = Location::Sqlite(folder.path("site.key.ring"));
         let site = SiteKey::generate().unwrap();
         Keyring::create(&file, &site).unwrap();
         let mut ring = Keyring::open(&file, &site).unwrap();
@@ -298,13 +307,13 @@ mod tests {
         let again = Keyring::open(&file, &site).unwrap();
         assert_eq!(told(&again.period(RecordClass::Events, second.starts).unwrap().unwrap()), told(&second));
         assert!(matches!(Keyring::open(&file, &SiteKey::generate().unwrap()), Err(StoreError::WrongKey(_))));
-        assert!(matches!(Keyring::open(&folder.path("other.key"), &site), Err(StoreError::RingMissing(_))));
+        assert!(matches!(Keyring::open(&Location::Sqlite(folder.path("other.ring")), &site), Err(StoreError::RingMissing(_))));
     }
 
     #[test]
     fn periods_never_overlap_when_the_retention_changes() {
         let folder = Folder::new();
-        let file = folder.path("site.key");
+        let file = Location::Sqlite(folder.path("site.key.ring"));
         let site = SiteKey::generate().unwrap();
         Keyring::create(&file, &site).unwrap();
         let mut ring = Keyring::open(&file, &site).unwrap();

@@ -13,7 +13,6 @@
 //! message marked personal is only counted (SI 2018/356; the monitoring notice says the same).
 
 pub mod custody;
-#[expect(dead_code, reason = "the stores move over one by one")]
 pub(crate) mod database;
 pub mod entry;
 pub mod error;

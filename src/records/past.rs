@@ -8,8 +8,7 @@
 //! Entries of one pair made by one Message-ID only do not count against that same Message-ID: a provider may hand over a message
 //! in several parts, and all of them are to be judged alike.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
-
+use super::database::{Row, Schema, Statements, values};
 use super::keyring::{Keyring, Period, millis};
 use super::place::Options;
 use super::sealing::Kind;
@@ -24,10 +23,13 @@ pub(super) struct Periods {
 
 impl Periods {
     fn live(&mut self, ring: &Keyring, now: i64) -> Result<&[Period], StoreError> {
-        if self.known.is_none() {
-            self.known = Some(ring.periods(RecordClass::Contacts, i64::MIN, i64::MAX)?);
-        }
-        let known = self.known.get_or_insert_default();
+        // A period that nobody here has begun may be another gateway's, which shares the database.
+        let current = |known: &Vec<Period>| known.iter().any(|p| p.starts <= now && now < p.until);
+        let known = match self.known.take().filter(current) {
+            Some(known) => known,
+            None => ring.periods(RecordClass::Contacts, i64::MIN, i64::MAX)?,
+        };
+        let known = self.known.insert(known);
         known.retain(|p| p.expires > now);
         // The latest first: that is where most is found.
         known.sort_by_key(|p| std::cmp::Reverse(p.starts));
@@ -48,21 +50,18 @@ impl Periods {
     }
 }
 
-/// Makes the tables where they are missing: stores that were made before there was an index have none.
-pub(super) fn prepare(db: &Connection) -> Result<(), StoreError> {
-    db.execute_batch(
-        "CREATE TABLE IF NOT EXISTS past (period INTEGER NOT NULL, hash INTEGER NOT NULL, expires INTEGER NOT NULL, message INTEGER NOT NULL,
-                                          PRIMARY KEY (period, hash)) WITHOUT ROWID;
+pub(super) const SCHEMA: Schema = Schema {
+    part: "past",
+    versions: &["CREATE TABLE IF NOT EXISTS past (period INTEGER NOT NULL, hash INTEGER NOT NULL, expires INTEGER NOT NULL,
+                                                  message INTEGER NOT NULL, PRIMARY KEY (period, hash)) WITHOUT ROWID;
          CREATE INDEX IF NOT EXISTS past_expires ON past (expires);
          CREATE TABLE IF NOT EXISTS circle (period INTEGER NOT NULL, hash INTEGER NOT NULL, expires INTEGER NOT NULL, members BLOB NOT NULL,
                                             PRIMARY KEY (period, hash)) WITHOUT ROWID;
          CREATE INDEX IF NOT EXISTS circle_expires ON circle (expires);
          CREATE TABLE IF NOT EXISTS rate (period INTEGER NOT NULL, hash INTEGER NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL,
                                           expires INTEGER NOT NULL, PRIMARY KEY (period, hash, bucket)) WITHOUT ROWID;
-         CREATE INDEX IF NOT EXISTS rate_expires ON rate (expires);",
-    )?;
-    Ok(())
-}
+         CREATE INDEX IF NOT EXISTS rate_expires ON rate (expires)"],
+};
 
 /// The tables of the class, by the column in which each says when a row is to go.
 pub(super) const TABLES: [&str; 3] = ["past", "circle", "rate"];
@@ -84,7 +83,7 @@ fn thread_key(id: &str, from_council: bool) -> String {
 
 /// Writes what is to be remembered of one message that was delivered at `time`.
 pub(super) fn remember(
-    tx: &Transaction<'_>,
+    tx: &mut (dyn Statements + '_),
     ring: &mut Keyring,
     periods: &mut Periods,
     options: &Options,
@@ -96,56 +95,54 @@ pub(super) fn remember(
     periods.add(&period);
     let expires = time.saturating_add(millis(retention));
     let message = imprint.message_id.as_deref().map_or(0, |id| hash(&period, Kind::MessageId, id));
-    let mut note = tx.prepare_cached(
-        "INSERT INTO past (period, hash, expires, message) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (period, hash) DO UPDATE
-         SET expires = max(expires, excluded.expires), message = CASE WHEN message = excluded.message THEN message ELSE 0 END",
-    )?;
+    let note = "INSERT INTO past (period, hash, expires, message) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (period, hash) DO UPDATE
+                SET expires = CASE WHEN past.expires > excluded.expires THEN past.expires ELSE excluded.expires END,
+                    message = CASE WHEN past.message = excluded.message THEN past.message ELSE 0 END";
     for other in &imprint.others {
         if imprint.contact {
-            note.execute(params![period.starts, hash(&period, Kind::Contact, &either_way(&imprint.sender, other)), expires, message])?;
+            let pair = hash(&period, Kind::Contact, &either_way(&imprint.sender, other));
+            tx.execute(note, values![period.starts, pair, expires, message])?;
         }
         if let Some(within) = imprint.protected_for {
             let sent = hash(&period, Kind::Protected, &format!("{}\0{other}", imprint.sender));
-            note.execute(params![period.starts, sent, expires.min(time.saturating_add(millis(within))), message])?;
+            tx.execute(note, values![period.starts, sent, expires.min(time.saturating_add(millis(within))), message])?;
         }
     }
     if let (Some(circle), Some(id)) = (&imprint.circle, &imprint.message_id) {
         remember_circle(tx, &period, id, circle, expires)?;
     }
-    let mut count = tx.prepare_cached(
-        "INSERT INTO rate (period, hash, bucket, count, expires) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (period, hash, bucket) DO UPDATE SET count = count + excluded.count",
-    )?;
+    let count = "INSERT INTO rate (period, hash, bucket, count, expires) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (period, hash, bucket) DO UPDATE SET count = rate.count + excluded.count";
     for tally in &imprint.tallies {
         let bucket = rates::bucket(time, tally.per);
+        let ends = rates::ends(bucket, tally.per);
         for key in &tally.keys {
             let adds = i64::try_from(tally.adds).unwrap_or(i64::MAX);
-            count.execute(params![period.starts, hash(&period, Kind::Rate, key), bucket, adds, rates::ends(bucket, tally.per)])?;
+            tx.execute(count, values![period.starts, hash(&period, Kind::Rate, key), bucket, adds, ends])?;
         }
     }
     Ok(())
 }
 
-fn remember_circle(tx: &Transaction<'_>, period: &Period, id: &str, circle: &Circle, expires: i64) -> Result<(), StoreError> {
+fn remember_circle(tx: &mut (dyn Statements + '_), period: &Period, id: &str, circle: &Circle, expires: i64) -> Result<(), StoreError> {
     let key = hash(period, Kind::Thread, &thread_key(id, circle.from_council));
-    let mut stored = tx.prepare_cached("SELECT members FROM circle WHERE period = ?1 AND hash = ?2")?;
-    let before: Option<Vec<u8>> = stored.query_row(params![period.starts, key], |r| r.get(0)).optional()?;
+    let stored = "SELECT members FROM circle WHERE period = ?1 AND hash = ?2";
+    let before: Option<Vec<u64>> = tx.first(stored, values![period.starts, key], |row| Ok(unpack(row.octets(0)?).collect()))?;
     if before.is_some() && !circle.from_council {
         // What a message from outside shows does not change; whoever sends another under its Message-ID is not believed.
         return Ok(());
     }
-    let mut members: Vec<u64> = before.as_deref().into_iter().flat_map(unpack).collect();
+    let mut members = before.unwrap_or_default();
     members.extend(circle.people.iter().map(|who| member(period, id, who)));
     members.sort_unstable();
     members.dedup();
     members.truncate(CIRCLE);
     let packed: Vec<u8> = members.iter().flat_map(|m| m.to_be_bytes()).collect();
-    tx.prepare_cached("INSERT OR REPLACE INTO circle (period, hash, expires, members) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        period.starts,
-        key,
-        expires,
-        packed
-    ])?;
+    tx.execute(
+        "INSERT INTO circle (period, hash, expires, members) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (period, hash) DO UPDATE SET expires = excluded.expires, members = excluded.members",
+        values![period.starts, key, expires, &packed],
+    )?;
     Ok(())
 }
 
@@ -159,8 +156,14 @@ fn unpack(members: &[u8]) -> impl Iterator<Item = u64> + use<'_> {
 }
 
 /// Answers one question as of `now`.
-pub(super) fn answer(db: &Connection, ring: &Keyring, periods: &mut Periods, now: i64, question: &Question) -> Result<Answer, StoreError> {
-    let index = Index { db, periods: periods.live(ring, now)?, now };
+pub(super) fn answer(
+    tx: &mut (dyn Statements + '_),
+    ring: &Keyring,
+    periods: &mut Periods,
+    now: i64,
+    question: &Question,
+) -> Result<Answer, StoreError> {
+    let mut index = Index { tx, periods: periods.live(ring, now)?, now };
     let own = question.message_id.as_deref();
     let mut answer = Answer::default();
     if let Some(contact) = &question.contact {
@@ -195,19 +198,18 @@ pub(super) fn answer(db: &Connection, ring: &Keyring, periods: &mut Periods, now
 }
 
 struct Index<'a> {
-    db: &'a Connection,
+    tx: &'a mut (dyn Statements + 'a),
     periods: &'a [Period],
     now: i64,
 }
 
 impl Index<'_> {
     /// Whether this was noted, by another message than `own`.
-    fn notes(&self, kind: Kind, text: &str, own: Option<&str>) -> Result<bool, StoreError> {
-        let mut select = self.db.prepare_cached("SELECT message FROM past WHERE period = ?1 AND hash = ?2 AND expires > ?3")?;
+    fn notes(&mut self, kind: Kind, text: &str, own: Option<&str>) -> Result<bool, StoreError> {
+        let select = "SELECT message FROM past WHERE period = ?1 AND hash = ?2 AND expires > ?3";
         for period in self.periods {
-            let noted: Option<i64> =
-                select.query_row(params![period.starts, hash(period, kind, text), self.now], |r| r.get(0)).optional()?;
-            if let Some(message) = noted
+            let of = values![period.starts, hash(period, kind, text), self.now];
+            if let Some(message) = self.tx.first(select, of, |row| row.integer(0))?
                 && (message == 0 || own.is_none_or(|id| message != hash(period, Kind::MessageId, id)))
             {
                 return Ok(true);
@@ -217,7 +219,7 @@ impl Index<'_> {
     }
 
     /// Whether each two of them were in one earlier message of the thread together.
-    fn seen_together(&self, thread: &Thread) -> Result<bool, StoreError> {
+    fn seen_together(&mut self, thread: &Thread) -> Result<bool, StoreError> {
         let people = &thread.people;
         if people.len() < 2 || people.len() > CIRCLE {
             return Ok(people.len() < 2);
@@ -225,14 +227,14 @@ impl Index<'_> {
         // For each person the messages that showed them, one bit for each message.
         let mut shown = vec![0u64; people.len()];
         let mut messages = 0;
-        let mut select = self.db.prepare_cached("SELECT members FROM circle WHERE period = ?1 AND hash = ?2 AND expires > ?3")?;
+        let select = "SELECT members FROM circle WHERE period = ?1 AND hash = ?2 AND expires > ?3";
         for id in &thread.ids {
             for period in self.periods {
                 for from_council in [true, false] {
                     let key = hash(period, Kind::Thread, &thread_key(id, from_council));
-                    let members: Option<Vec<u8>> = select.query_row(params![period.starts, key, self.now], |r| r.get(0)).optional()?;
+                    let read = |row: &dyn Row| Ok(unpack(row.octets(0)?).collect::<Vec<u64>>());
+                    let members = self.tx.first(select, values![period.starts, key, self.now], read)?;
                     let Some(members) = members.filter(|_| messages < u64::BITS) else { continue };
-                    let members: Vec<u64> = unpack(&members).collect();
                     for (who, bits) in people.iter().zip(&mut shown) {
                         if members.binary_search(&member(period, id, who)).is_ok() {
                             *bits |= 1 << messages;
@@ -248,25 +250,22 @@ impl Index<'_> {
 
 /// What was counted for each key and is not forgotten yet: bucket and number.
 pub(super) fn counted(
-    db: &Connection,
+    tx: &mut (dyn Statements + '_),
     ring: &Keyring,
     periods: &mut Periods,
     now: i64,
     keys: &[String],
 ) -> Result<Vec<Vec<(i64, u64)>>, StoreError> {
     let periods = periods.live(ring, now)?;
-    let mut select =
-        db.prepare_cached("SELECT bucket, count FROM rate WHERE period = ?1 AND hash = ?2 AND expires > ?3 ORDER BY bucket")?;
+    let select = "SELECT bucket, count FROM rate WHERE period = ?1 AND hash = ?2 AND expires > ?3 ORDER BY bucket";
     let mut out = Vec::with_capacity(keys.len());
     for key in keys {
         let mut found = Vec::new();
         for period in periods {
-            let rows = select.query_map(params![period.starts, hash(period, Kind::Rate, key), now], |r| {
-                Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?.cast_unsigned()))
+            tx.each(select, values![period.starts, hash(period, Kind::Rate, key), now], &mut |row| {
+                found.push((row.integer(0)?, row.integer(1)?.cast_unsigned()));
+                Ok(())
             })?;
-            for row in rows {
-                found.push(row?);
-            }
         }
         out.push(found);
     }

@@ -4,17 +4,19 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::database::Location;
+use super::database::{Durability, Location};
 use super::keyring::Keyring;
 use super::sealing::SiteKey;
-use super::store::Store;
 use super::{StoreError, custody};
 use crate::config::settings::{Database, Retention, Settings};
 
 /// What the store needs to know of the settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub database: PathBuf,
+    pub database: Location,
+    /// A database of its own: whoever restores the one must not bring back the keys of the other.
+    pub keyring: Location,
+    pub custody: Location,
     pub key_file: PathBuf,
     pub retention: Retention,
     /// Records that may wait to be written.
@@ -36,7 +38,9 @@ impl Options {
     pub fn of(settings: &Settings) -> Options {
         let Database::Sqlite(database) = &settings.records.database;
         Options {
-            database: database.clone(),
+            database: Location::Sqlite(database.clone()),
+            keyring: Location::Sqlite(super::keyring::ring_path(&settings.records.key_file)),
+            custody: Location::Sqlite(database.with_file_name("custody.db")),
             key_file: settings.records.key_file.clone(),
             retention: settings.records.retention,
             queue: settings.records.queue,
@@ -44,9 +48,15 @@ impl Options {
         }
     }
 
-    /// The custody store, beside the database.
-    pub fn custody(&self) -> PathBuf {
-        self.database.with_file_name("custody.db")
+    /// Opens the keyring of a record that is there: with its site key, and a database that the key is for.
+    pub(super) fn open_ring(&self) -> Result<Keyring, StoreError> {
+        let (key, database) = (self.key_file.clone(), self.database.clone());
+        match (key.exists(), database.may_be_there()) {
+            (true, true) => Keyring::open(&self.keyring, &SiteKey::read(&key)?),
+            (true, false) => Err(StoreError::KeyWithoutDatabase { key, database }),
+            (false, true) => Err(StoreError::DatabaseWithoutKey { key, database }),
+            (false, false) => Err(StoreError::Absent(database)),
+        }
     }
 }
 
@@ -57,16 +67,17 @@ impl Options {
 /// database it is thrown away, and with one it is the key that the database was made with.
 pub fn prepare(options: &Options) -> Result<(), StoreError> {
     let key = &options.key_file;
-    let database = &options.database;
     let mut new = key.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    let ring = super::keyring::ring_path(key);
+    let (Location::Sqlite(database), Location::Sqlite(ring)) = (&options.database, &options.keyring) else {
+        return Err(StoreError::NoPostgres);
+    };
     match (key.exists(), database.exists()) {
         (true, true) => return prepare_custody(options),
-        (true, false) => return Err(StoreError::KeyWithoutDatabase { key: key.clone(), database: database.clone() }),
+        (true, false) => return Err(StoreError::KeyWithoutDatabase { key: key.clone(), database: options.database.clone() }),
         (false, true) if new.exists() && ring.exists() => return finish(&new, options),
-        (false, true) => return Err(StoreError::DatabaseWithoutKey { key: key.clone(), database: database.clone() }),
+        (false, true) => return Err(StoreError::DatabaseWithoutKey { key: key.clone(), database: options.database.clone() }),
         (false, false) => {}
     }
     for path in [key, database] {
@@ -74,7 +85,7 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     }
     if new.exists() {
         // Only an unfinished start leaves this, and nothing was sealed with it.
-        for left in [&new, &ring] {
+        for left in [&new, ring] {
             if left.exists() {
                 fs::remove_file(left).map_err(|e| StoreError::io(left, e))?;
             }
@@ -82,13 +93,18 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     }
     let site = SiteKey::generate()?;
     site.write(&new)?;
-    Keyring::create(key, &site)?;
+    Keyring::create(&options.keyring, &site)?;
     // The database is made under another name too: under its own name it is whole.
     let unfinished = database.with_extension("new");
     if unfinished.exists() {
         fs::remove_file(&unfinished).map_err(|e| StoreError::io(&unfinished, e))?;
     }
-    Store::create(&unfinished)?;
+    let made = Location::Sqlite(unfinished.clone());
+    super::database::Database::create(&made)?;
+    let mut db = super::database::Database::open(&made, Durability::Full)?;
+    super::store::migrate(&mut db)?;
+    // The last connection takes the log with it.
+    drop(db);
     fs::rename(&unfinished, database).map_err(|e| StoreError::io(database, e))?;
     sync_folder(database)?;
     finish(&new, options)
@@ -101,8 +117,7 @@ fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
 }
 
 fn prepare_custody(options: &Options) -> Result<(), StoreError> {
-    let path = options.custody();
-    if !path.exists() { custody::create(&Location::Sqlite(path)) } else { Ok(()) }
+    if options.custody.may_be_there() { Ok(()) } else { custody::create(&options.custody) }
 }
 
 /// Makes an empty file that only its owner may read; SQLite gives its journals the same mode.

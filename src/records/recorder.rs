@@ -160,10 +160,7 @@ impl Recorder {
             waiting: Vec::new(),
             resume: Instant::now(),
         };
-        let thread = std::thread::Builder::new()
-            .name("records".into())
-            .spawn(move || writer.run())
-            .map_err(|e| StoreError::io(&options.database, e))?;
+        let thread = std::thread::Builder::new().name("records".into()).spawn(move || writer.run()).map_err(StoreError::Thread)?;
         let inner =
             Inner { shared, writer: Mutex::new(Some(thread)), mandatory, monitored: options.monitoring.is_some(), rates: Arc::default() };
         Ok(Recorder { inner: Arc::new(inner) })

@@ -15,7 +15,7 @@ use super::guard::{self, Clock};
 use super::holds::{self, Net};
 use super::keeping::reading;
 use super::keyring::{Keyring, millis};
-use super::store::{Store, first_id};
+use super::store::{SERIAL, Store, first_id};
 use super::{RecordClass, StoreError, past, receipts, rights, tally};
 
 pub use super::receipts::{ClassReceipt, Receipt};
@@ -50,12 +50,13 @@ impl Store {
             let now = millis(self.options.retention_of(class));
             let before = "SELECT milliseconds FROM retention WHERE class = ?1";
             let number = i64::from(class.number());
-            let before = self.ledger.statements().first(before, values![number], |row| row.integer(0))?;
+            let before = self.db.statements().first(before, values![number], |row| row.integer(0))?;
             if before == Some(now) {
                 continue;
             }
             let shorter = before.map(|b| b - now).filter(|d| *d > 0);
-            self.ledger.transaction(|tx| {
+            self.db.transaction(|tx| {
+                tx.serial(SERIAL)?;
                 if let Some(shorter) = shorter {
                     match class {
                         RecordClass::Access => drop(tx.execute("UPDATE access SET expires = expires - ?1", values![shorter])?),
@@ -112,7 +113,8 @@ impl Store {
         self.purged = Some(Instant::now());
         let (ring, confirmed, asked) = (&mut self.ring, receipt.confirmed, receipt.asked);
         let holder = self.purger;
-        let (time, before, ended) = self.ledger.transaction(|tx| {
+        let (time, before, ended) = self.db.transaction(|tx| {
+            tx.serial(SERIAL)?;
             let before = receipts::claim(tx, holder, wall)?;
             let time = guard::time(tx, elapsed, wall, confirmed)?;
             Ok((time, before, holds::lapse(tx, ring, time.now)?))
@@ -151,7 +153,7 @@ impl Store {
         for starts in self.ring.due(class, now)? {
             let ranges = "SELECT first, last FROM batch WHERE class = ?1 AND period = ?2";
             let of = values![i64::from(class.number()), starts];
-            let batches = self.ledger.statements().all(ranges, of, |row| Ok((row.integer(0)?, row.integer(1)?)))?;
+            let batches = self.db.statements().all(ranges, of, |row| Ok((row.integer(0)?, row.integer(1)?)))?;
             for (first, last) in batches {
                 let left = format!("SELECT id FROM record WHERE id BETWEEN ?1 AND ?2 AND period = {starts} ORDER BY id LIMIT ?3");
                 let gone = self.purge_some_rows(class, &left, [first, last, PIECE], i64::MAX, i, receipt)?;
@@ -161,7 +163,7 @@ impl Store {
             }
             // The index of a period goes with its last row.
             let dropped = "DELETE FROM batch WHERE class = ?1 AND period = ?2";
-            self.ledger.statements().execute(dropped, values![i64::from(class.number()), starts])?;
+            self.db.statements().execute(dropped, values![i64::from(class.number()), starts])?;
         }
         Ok(0)
     }
@@ -178,7 +180,8 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let (ring, nonces, holder) = (&self.ring, &mut self.nonces, self.purger);
         let bounds = values![from, to, most, expired];
-        let gone = self.ledger.transaction(|tx| {
+        let gone = self.db.transaction(|tx| {
+            tx.serial(SERIAL)?;
             let net = Net::all(tx, ring)?;
             net.is_whole()?;
             if !net.is_empty() {
@@ -199,7 +202,7 @@ impl Store {
 
     fn purge_access(&mut self, now: i64, i: usize, receipt: &mut Receipt) -> Result<u64, StoreError> {
         let holder = self.purger;
-        let gone = self.ledger.transaction(|tx| {
+        let gone = self.db.transaction(|tx| {
             let delete = "DELETE FROM access WHERE id IN (SELECT id FROM access ORDER BY id LIMIT ?2) AND expires <= ?1";
             let gone = tx.execute(delete, values![now, PIECE])?;
             if gone > 0 {
@@ -214,7 +217,8 @@ impl Store {
     /// One piece of what the index of past mail is to forget; says how many rows went.
     fn purge_past(&mut self, now: i64, i: usize, receipt: &mut Receipt) -> Result<u64, StoreError> {
         let holder = self.purger;
-        let gone = self.ledger.transaction(|tx| {
+        let gone = self.db.transaction(|tx| {
+            tx.serial(SERIAL)?;
             let mut gone = 0;
             for (table, key) in past::TABLES.into_iter().zip(["period, hash", "period, hash", "period, hash, bucket"]) {
                 let forget = format!(
@@ -241,12 +245,13 @@ impl Store {
             }
         }
         let holder = self.purger;
-        self.ledger.transaction(|tx| receipts::note(tx, holder, receipt))?;
+        self.db.transaction(|tx| receipts::note(tx, holder, receipt))?;
         self.ring.forget_erasures(now)?;
         let signer = receipts::signer(&mut self.ring)?;
         let closed = now - millis(self.options.retention_of(RecordClass::Access));
         let ring = &self.ring;
-        let signed = self.ledger.transaction(|tx| {
+        let signed = self.db.transaction(|tx| {
+            tx.serial(SERIAL)?;
             receipt.counts += tally::purge(tx, now)?;
             rights::notes::purge(tx, now)?;
             tx.execute("DELETE FROM request WHERE closed > 0 AND closed <= ?1", values![closed])?;
@@ -269,7 +274,7 @@ impl Store {
             tracing::info!(event = "purge_receipt", receipt = signed.body, signature, "records were purged");
         }
         if !receipt.is_idle() {
-            self.ledger.reclaim()?;
+            self.db.reclaim()?;
         }
         Ok(())
     }

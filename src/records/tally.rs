@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Transaction, params};
-
 use super::StoreError;
 use super::database::{Statements, values};
 use super::entry::Entry;
@@ -45,13 +43,17 @@ impl Tally {
         }
     }
 
-    pub(super) fn write(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        let mut add = tx.prepare_cached(
-            "INSERT INTO tally (hour, kind, name, count) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hour, kind, name) DO UPDATE SET count = count + excluded.count",
+    pub(super) fn write(&self, tx: &mut (dyn Statements + '_)) -> Result<(), StoreError> {
+        let rows: Vec<_> = self
+            .counts
+            .iter()
+            .map(|((hour, kind, name), count)| values![*hour, *kind as i64, name.as_str(), count.cast_signed()].to_vec())
+            .collect();
+        tx.execute_many(
+            "INSERT INTO tally (hour, kind, name, count) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (hour, kind, name) DO UPDATE SET count = tally.count + excluded.count",
+            &rows,
         )?;
-        for ((hour, kind, name), count) in &self.counts {
-            add.execute(params![hour, *kind as u8, name, *count as i64])?;
-        }
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan};
 
+use super::database::Location;
 use super::entry::{Class, Classes, Entry, Outcome};
 use super::place::Monitoring;
 use super::trace::{Question, accesses, look_up};
@@ -36,7 +37,9 @@ impl Folder {
 
     pub(crate) fn options(&self) -> Options {
         Options {
-            database: self.path("data/lychgate.db"),
+            database: Location::Sqlite(self.path("data/lychgate.db")),
+            keyring: Location::Sqlite(self.path("data/site.key.ring")),
+            custody: Location::Sqlite(self.path("data/custody.db")),
             key_file: self.path("data/site.key"),
             retention: Retention { events: 90 * DAY, incidents: 365 * DAY, held: 7 * DAY, access: 730 * DAY, contacts: 180 * DAY },
             queue: 10_000,
@@ -121,7 +124,7 @@ fn everything() -> Question {
 }
 
 fn count(options: &Options, sql: &str) -> i64 {
-    rusqlite::Connection::open(&options.database).unwrap().query_row(sql, [], |r| r.get(0)).unwrap()
+    rusqlite::Connection::open(options.database.file().unwrap()).unwrap().query_row(sql, [], |r| r.get(0)).unwrap()
 }
 
 #[tokio::test]
@@ -232,7 +235,7 @@ async fn what_has_expired_is_gone_with_its_key() {
     recorder.flush().await.unwrap();
     let question = Question { recipient: Some("ashby@gmail.com".into()), ..everything() };
     assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 51);
-    let ring = rusqlite::Connection::open(keyring::ring_path(&options.key_file)).unwrap();
+    let ring = rusqlite::Connection::open(options.keyring.file().unwrap()).unwrap();
     let keys = || ring.query_row("SELECT count(*) FROM key WHERE class = 1", [], |r| r.get::<_, i64>(0)).unwrap();
     assert!(keys() >= 1);
     tokio::time::sleep(Duration::from_millis(3_700)).await;
@@ -327,8 +330,8 @@ async fn a_full_disk_loses_nothing_that_fits_the_queue() {
     let options = Options { queue: 100, ..folder.prepared() };
     let recorder = Recorder::start(&options).unwrap();
     recorder.with(|store| {
-        let pages: i64 = store.db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
-        store.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        let pages: i64 = store.db.sqlite().unwrap().query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
+        store.db.sqlite().unwrap().query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     });
     recorder.flush().await.unwrap();
     let many: Vec<String> = (0..200).map(|i| format!("resident{i}@gmail.com")).collect();
@@ -344,7 +347,7 @@ async fn a_full_disk_loses_nothing_that_fits_the_queue() {
     let lost = (0..60).filter(|_| recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).is_err()).count();
     assert_eq!(lost, 10);
     recorder.with(|store| {
-        store.db.query_row("PRAGMA max_page_count = 100000", [], |_| Ok(())).unwrap();
+        store.db.sqlite().unwrap().query_row("PRAGMA max_page_count = 100000", [], |_| Ok(())).unwrap();
     });
     let mut tries = 0;
     while recorder.flush().await.is_err() || recorder.counters().waiting > 0 {
@@ -388,8 +391,8 @@ async fn a_mandatory_row_is_there_before_the_mail_and_completed_after() {
     recorder.complete(ticket, Outcome::own(250));
     // A full disk is said before the mail goes on.
     recorder.with(|store| {
-        let pages: i64 = store.db.query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
-        store.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        let pages: i64 = store.db.sqlite().unwrap().query_row("PRAGMA page_count", [], |r| r.get(0)).unwrap();
+        store.db.sqlite().unwrap().query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     });
     recorder.flush().await.unwrap();
     let many: Vec<String> = (0..1000).map(|i| format!("resident{i}@gmail.com")).collect();
@@ -409,7 +412,7 @@ fn key_and_database_are_made_together_or_not_at_all() {
     let folder = Folder::new();
     let options = folder.options();
     assert!(matches!(Recorder::start(&options).err(), Some(StoreError::Absent(_))), "only prepare makes anything");
-    assert!(!options.database.exists() && !options.key_file.exists());
+    assert!(!options.database.may_be_there() && !options.key_file.exists());
     prepare(&options).unwrap();
     let key = std::fs::read(&options.key_file).unwrap();
     prepare(&options).unwrap();
@@ -417,9 +420,9 @@ fn key_and_database_are_made_together_or_not_at_all() {
     drop(Recorder::start(&options).unwrap());
 
     let away = folder.path("away");
-    std::fs::rename(&options.database, &away).unwrap();
+    std::fs::rename(options.database.file().unwrap(), &away).unwrap();
     assert!(matches!(prepare(&options), Err(StoreError::KeyWithoutDatabase { .. })));
-    std::fs::rename(&away, &options.database).unwrap();
+    std::fs::rename(&away, options.database.file().unwrap()).unwrap();
     std::fs::rename(&options.key_file, &away).unwrap();
     assert!(matches!(prepare(&options), Err(StoreError::DatabaseWithoutKey { .. })));
     assert!(matches!(Recorder::start(&options).err(), Some(StoreError::DatabaseWithoutKey { .. })));
@@ -443,7 +446,7 @@ fn a_crash_before_the_database_was_named_starts_over() {
     std::fs::create_dir_all(folder.path("data")).unwrap();
     let site = SiteKey::generate().unwrap();
     site.write(&folder.path("data/site.key.new")).unwrap();
-    keyring::Keyring::create(&options.key_file, &site).unwrap();
+    keyring::Keyring::create(&options.keyring, &site).unwrap();
     std::fs::write(folder.path("data/lychgate.new"), b"half").unwrap();
     prepare(&options).unwrap();
     drop(Recorder::start(&options).unwrap());
@@ -458,7 +461,7 @@ async fn a_row_that_was_moved_or_altered_is_told_and_not_shown() {
         recorder.record(entry("clerk@wragby.gov.uk", &["ashby@gmail.com"])).unwrap();
     }
     recorder.flush().await.unwrap();
-    let db = rusqlite::Connection::open(&options.database).unwrap();
+    let db = rusqlite::Connection::open(options.database.file().unwrap()).unwrap();
     // One row's content put in another's place.
     db.execute("UPDATE record SET sealed = (SELECT sealed FROM record ORDER BY id LIMIT 1) WHERE id = (SELECT max(id) FROM record)", [])
         .unwrap();

@@ -4,19 +4,18 @@
 //! where a hash occurs; only the rows of those batches are opened, and each is held against the question again.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use aws_lc_rs::aead::NONCE_LEN;
 use jiff::Timestamp;
-use rusqlite::{TransactionBehavior, params};
 
+use super::database::{Database, Durability, Statements, values};
 use super::holds::Net;
 use super::keeping::reading;
 use super::keyring::{Keyring, Period, millis};
 use super::rights::{Note, notes};
 use super::row::{self, Row};
-use super::sealing::{Kind, LookUpKey, Nonces, RowPlace, SiteKey, Table};
-use super::store::{Sync, connect};
+use super::sealing::{Kind, LookUpKey, Nonces, RowPlace, Table};
+use super::store::migrate;
 use super::{Keeping, Options, RecordClass, StoreError};
 
 /// What is asked for. All that is given must hold.
@@ -62,19 +61,12 @@ pub const MOST: usize = 5_000;
 /// Looks up, after writing who looked, for what and why to the access log. Without that log nothing is shown. Works beside a
 /// running gateway.
 pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str) -> Result<Answer, StoreError> {
-    let site = match (options.key_file.exists(), options.database.exists()) {
-        (true, true) => SiteKey::read(&options.key_file)?,
-        (false, true) => return Err(StoreError::DatabaseWithoutKey { key: options.key_file.clone(), database: options.database.clone() }),
-        _ => return Err(StoreError::Absent(options.database.clone())),
-    };
-    let mut ring = Keyring::open(&options.key_file, &site)?;
-    let mut db = connect(&options.database, Sync::Full)?;
-    db.busy_timeout(Duration::from_secs(20))?;
+    let (mut db, mut ring) = open(options)?;
     log_access(&mut db, &mut ring, options, question, purpose, who)?;
     let mut answer = Answer::default();
     for class in [RecordClass::Events, RecordClass::Incidents] {
         for period in ring.periods(class, question.since.as_millisecond(), question.until.as_millisecond())? {
-            look_in(&db, class, &period, question, &mut answer)?;
+            look_in(db.statements(), class, &period, question, &mut answer)?;
         }
     }
     Keeping::open(options)?.complete(question, &mut answer)?;
@@ -86,10 +78,15 @@ pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str)
 
 /// Writes to the access log who did something else than look up, to whose rows and why.
 pub fn log(options: &Options, question: &Question, purpose: &str, who: &str) -> Result<(), StoreError> {
-    let mut ring = Keyring::open(&options.key_file, &SiteKey::read(&options.key_file)?)?;
-    let mut db = connect(&options.database, Sync::Full)?;
-    db.busy_timeout(Duration::from_secs(20))?;
+    let (mut db, mut ring) = open(options)?;
     log_access(&mut db, &mut ring, options, question, purpose, who)
+}
+
+fn open(options: &Options) -> Result<(Database, Keyring), StoreError> {
+    let ring = options.open_ring()?;
+    let mut db = Database::open(&options.database, Durability::Full)?;
+    migrate(&mut db)?;
+    Ok((db, ring))
 }
 
 /// The question as this period's hashes.
@@ -124,7 +121,7 @@ pub(super) fn normal(address: &str) -> String {
 }
 
 fn look_in(
-    db: &rusqlite::Connection,
+    tx: &mut (dyn Statements + '_),
     class: RecordClass,
     period: &Period,
     question: &Question,
@@ -132,18 +129,20 @@ fn look_in(
 ) -> Result<(), StoreError> {
     let sought = question.sought(period.key.look_up());
     let (since, until) = (question.since.as_millisecond(), question.until.as_millisecond());
-    let mut batches = db.prepare_cached(
-        "SELECT first, last, hashes FROM batch WHERE class = ?1 AND period = ?2 AND newest >= ?3 AND oldest <= ?4 ORDER BY first",
-    )?;
-    let mut rows = batches.query(params![class.number(), period.starts, since, until])?;
-    while let Some(r) = rows.next()? {
-        let hashes = r.get_ref(2)?.as_blob().map_err(|_| StoreError::Damaged)?;
+    let batches = "SELECT first, last, hashes FROM batch WHERE class = ?1 AND period = ?2 AND newest >= ?3 AND oldest <= ?4 ORDER BY first";
+    let mut ranges = Vec::new();
+    tx.each(batches, values![i64::from(class.number()), period.starts, since, until], &mut |r| {
+        let hashes = r.octets(2)?;
         if sought.all.iter().all(|h| contains(hashes, *h)) {
-            open_rows(db, class, period, r.get(0)?, r.get(1)?, question, &sought, answer)?;
-            if answer.hits.len() > MOST {
-                answer.cut = true;
-                return Ok(());
-            }
+            ranges.push((r.integer(0)?, r.integer(1)?));
+        }
+        Ok(())
+    })?;
+    for (first, last) in ranges {
+        open_rows(tx, class, period, first, last, question, &sought, answer)?;
+        if answer.hits.len() > MOST {
+            answer.cut = true;
+            return Ok(());
         }
     }
     Ok(())
@@ -157,7 +156,7 @@ pub(super) fn contains(hashes: &[u8], sought: u64) -> bool {
 
 #[expect(clippy::too_many_arguments, reason = "one step of look_in, split off to be read alone")]
 fn open_rows(
-    db: &rusqlite::Connection,
+    tx: &mut (dyn Statements + '_),
     class: RecordClass,
     period: &Period,
     first: i64,
@@ -166,23 +165,22 @@ fn open_rows(
     sought: &Sought,
     answer: &mut Answer,
 ) -> Result<(), StoreError> {
-    let mut select = db.prepare_cached("SELECT id, sealed FROM record WHERE id BETWEEN ?1 AND ?2 AND period = ?3")?;
-    let mut rows = select.query(params![first, last, period.starts])?;
+    let rows = "SELECT id, sealed FROM record WHERE id BETWEEN ?1 AND ?2 AND period = ?3";
     let mut sealed = Vec::new();
-    while let Some(r) = rows.next()? {
-        let place = RowPlace { table: Table::Record, row: r.get(0)?, class, period: period.starts };
+    tx.each(rows, values![first, last, period.starts], &mut |r| {
+        let place = RowPlace { table: Table::Record, row: r.integer(0)?, class, period: period.starts };
         sealed.clear();
-        sealed.extend_from_slice(r.get_ref(1)?.as_blob().map_err(|_| StoreError::Damaged)?);
+        sealed.extend_from_slice(r.octets(1)?);
         let opened = period.key.open(&place, &mut sealed).and_then(row::decode);
         let Ok(row) = opened else {
             answer.unreadable += 1;
-            continue;
+            return Ok(());
         };
         if row.time >= question.since && row.time <= question.until && sought.fits(&row) {
             answer.hits.push(sought.hit(place.row, period.starts, class, row));
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 impl Keeping {
@@ -239,7 +237,7 @@ pub struct Access {
 }
 
 fn log_access(
-    db: &mut rusqlite::Connection,
+    db: &mut Database,
     ring: &mut Keyring,
     options: &Options,
     question: &Question,
@@ -262,26 +260,23 @@ fn log_access(
     };
     let mut sealed = vec![0; NONCE_LEN];
     serde_json::to_writer(&mut sealed, &access).map_err(|_| StoreError::Damaged)?;
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let expires = time.as_millisecond().saturating_add(millis(retention));
-    tx.execute("INSERT INTO access (period, expires, sealed) VALUES (?1, ?2, x'')", params![period.starts, expires])?;
-    let row = tx.last_insert_rowid();
-    let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: period.starts };
-    period.key.seal(&place, &mut Nonces::new(), &mut sealed)?;
-    tx.execute("UPDATE access SET sealed = ?2 WHERE id = ?1", params![row, sealed])?;
-    tx.commit()?;
-    Ok(())
+    db.transaction(|tx| {
+        let insert = "INSERT INTO access (period, expires, sealed) VALUES (?1, ?2, ?3) RETURNING id";
+        let row = tx.first(insert, values![period.starts, expires, &[][..]], |row| row.integer(0))?.ok_or(StoreError::Damaged)?;
+        let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: period.starts };
+        period.key.seal(&place, &mut Nonces::new(), &mut sealed)?;
+        tx.execute("UPDATE access SET sealed = ?2 WHERE id = ?1", values![row, &sealed])?;
+        Ok(())
+    })
 }
 
 /// The access log, oldest first.
 pub fn accesses(options: &Options) -> Result<Vec<Access>, StoreError> {
-    let ring = Keyring::open(&options.key_file, &SiteKey::read(&options.key_file)?)?;
-    let db = connect(&options.database, Sync::Normal)?;
-    let mut select = db.prepare("SELECT id, period, sealed FROM access ORDER BY id")?;
-    let mut rows = select.query([])?;
+    let (mut db, ring) = open(options)?;
+    let read = |row: &dyn super::database::Row| Ok((row.integer(0)?, row.integer(1)?, row.octets(2)?.to_vec()));
     let mut all = Vec::new();
-    while let Some(r) = rows.next()? {
-        let (row, starts, mut sealed): (i64, i64, Vec<u8>) = (r.get(0)?, r.get(1)?, r.get(2)?);
+    for (row, starts, mut sealed) in db.statements().all("SELECT id, period, sealed FROM access ORDER BY id", &[], read)? {
         let Some(period) = ring.period(RecordClass::Access, starts)? else { continue };
         let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: starts };
         let plain = period.key.open(&place, &mut sealed)?;

@@ -12,7 +12,7 @@ use super::{
 use crate::records::database::{Database, Durability, Location, Row, Schema, Statements, values};
 use crate::records::keyring::{Keyring, millis};
 use crate::records::place::Options;
-use crate::records::sealing::{Kind as Hashed, Nonces, RowPlace, SiteKey, Table, random_octets};
+use crate::records::sealing::{Kind as Hashed, Nonces, RowPlace, Table, random_octets};
 use crate::records::{RecordClass, StoreError};
 
 const SCHEMA: Schema = Schema {
@@ -92,12 +92,11 @@ impl Found {
 
 impl Store {
     pub(super) fn open(options: &Options) -> Result<Store, StoreError> {
-        let path = options.custody();
-        if !path.exists() {
-            return Err(StoreError::Absent(path));
+        if !options.custody.may_be_there() {
+            return Err(StoreError::Absent(options.custody.clone()));
         }
-        let ring = Keyring::open(&options.key_file, &SiteKey::read(&options.key_file)?)?;
-        let mut db = Database::open(&Location::Sqlite(path), Durability::Full)?;
+        let ring = options.open_ring()?;
+        let mut db = Database::open(&options.custody, Durability::Full)?;
         db.migrate(&SCHEMA)?;
         let sealer = Sealer { ring: RefCell::new(ring), nonces: RefCell::default(), held: options.retention.held };
         Ok(Store { db, sealer, holder: random_id()?, alone: true })

@@ -187,7 +187,7 @@ fn what_cannot_be_opened_is_set_aside_and_the_others_go_on() {
     let options = folder.prepared();
     let mut custody = open(&options).unwrap();
     let ids = custody.accept(&[deposit(vec![parcel_to("a@x.uk")]), deposit(vec![parcel_to("b@x.uk")])], NOW).unwrap();
-    let db = rusqlite::Connection::open(options.custody()).unwrap();
+    let db = rusqlite::Connection::open(options.custody.file().unwrap()).unwrap();
     db.execute("UPDATE parcel SET sealed = CAST(substr(sealed, 1, length(sealed) - 1) || x'00' AS BLOB) WHERE id = ?1", [ids[0][0]])
         .unwrap();
     assert_eq!(claimed(custody.as_mut(), NOW), [ids[1][0]]);

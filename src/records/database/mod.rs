@@ -6,7 +6,7 @@
 //! of PostgreSQL's. What is sealed is sealed before it comes here: an engine sees numbers, hashes and octets.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
@@ -22,6 +22,21 @@ pub enum Location {
     Postgres(Arc<str>),
 }
 
+impl Location {
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Location::Sqlite(path) => Some(path),
+            Location::Postgres(_) => None,
+        }
+    }
+
+    /// False where there is no such file. What a server has is seen when it is opened.
+    pub(super) fn may_be_there(&self) -> bool {
+        self.file().is_none_or(Path::exists)
+    }
+}
+
 /// What a commit promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -29,6 +44,8 @@ pub enum Durability {
     Relaxed,
     /// On the disk before the commit returns.
     Full,
+    /// The same, and what was deleted does not come back after a power cut, nor stays in a log: for keys.
+    Final,
 }
 
 /// A value of a statement.
@@ -105,6 +122,11 @@ pub trait Statements {
     /// The clock that leases are counted by: ours, or the server's, where gateways share it.
     fn clock(&mut self, ours: i64) -> Result<i64, StoreError> {
         Ok(ours)
+    }
+
+    /// Nobody else passes here with the same word until the transaction ends. Where there is one writer at a time, that is so anyway.
+    fn serial(&mut self, _what: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// What stands behind a `SELECT` of a row that is changed in the same transaction.
@@ -207,6 +229,7 @@ impl Database {
     /// Brings the tables of a store to the version that this program knows. A newer one is refused.
     pub fn migrate(&mut self, schema: &Schema) -> Result<(), StoreError> {
         self.transaction(|tx| {
+            tx.serial("schema")?;
             tx.execute("CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL)", &[])?;
             let have = tx.number("SELECT version FROM schema_version WHERE part = ?1", values![schema.part])?;
             let known = schema.versions.len() as i64;
@@ -233,7 +256,16 @@ impl Database {
         }
     }
 
-    /// The SQLite connection, for what is not yet written for both engines.
+    /// Writes a table anew, so that nothing is left of the rows that were deleted. Not within a transaction.
+    pub fn rewrite(&mut self, _table: &'static str) -> Result<(), StoreError> {
+        match &mut self.engine {
+            // A file is written anew as a whole.
+            Engine::Sqlite(engine) => engine.rewrite(),
+        }
+    }
+
+    /// The SQLite connection, to break it with.
+    #[cfg(test)]
     pub(super) fn sqlite(&mut self) -> Option<&mut rusqlite::Connection> {
         match &mut self.engine {
             Engine::Sqlite(engine) => Some(engine.connection()),

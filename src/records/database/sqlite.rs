@@ -30,6 +30,8 @@ impl Sqlite {
         db.execute_batch(match durability {
             Durability::Relaxed => "PRAGMA synchronous = NORMAL;",
             Durability::Full => "PRAGMA synchronous = FULL;",
+            // Extra also syncs the folder when the journal goes. The write-ahead log would keep what was deleted.
+            Durability::Final => "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = DELETE;",
         })?;
         db.execute_batch(
             "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2000;
@@ -38,6 +40,7 @@ impl Sqlite {
         Ok(Sqlite(db))
     }
 
+    #[cfg(test)]
     pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.0
     }
@@ -57,6 +60,10 @@ impl Sqlite {
             self.0.execute_batch("ROLLBACK")?;
         }
         done
+    }
+
+    pub(super) fn rewrite(&mut self) -> Result<(), StoreError> {
+        Ok(self.0.execute_batch("VACUUM")?)
     }
 
     pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {

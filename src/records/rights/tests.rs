@@ -237,7 +237,7 @@ async fn requests_are_kept_sealed_and_can_be_changed() {
 
 /// None of these words is in any file of the store.
 fn raw_search(options: &Options, words: &[&str]) {
-    let folder = options.database.parent().unwrap();
+    let folder = options.database.file().unwrap().parent().unwrap();
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let octets = std::fs::read(&path).unwrap().to_ascii_lowercase();
@@ -249,7 +249,7 @@ fn raw_search(options: &Options, words: &[&str]) {
 
 /// Whether this octet string is in any file of the store.
 fn occurs(options: &Options, octets: &[u8]) -> bool {
-    let folder = options.database.parent().unwrap();
+    let folder = options.database.file().unwrap().parent().unwrap();
     std::fs::read_dir(folder).unwrap().any(|f| memchr::memmem::find(&std::fs::read(f.unwrap().path()).unwrap(), octets).is_some())
 }
 
@@ -298,16 +298,16 @@ fn a_restored_database_forgets_again() {
     on_each(|options| {
         let recorder = written(options);
         recorder.stop();
-        let backup = std::fs::read(&options.database).unwrap();
+        let backup = std::fs::read(options.database.file().unwrap()).unwrap();
         let mut keeping = Keeping::open(options).unwrap();
         keeping.erase(ASHBY, &[], now() + 1).unwrap();
         assert!(keeping.dossier(ASHBY, &[], now()).unwrap().rows.is_empty());
         drop(keeping);
         assert_eq!(again(options, now()).unwrap(), 0, "it is done");
         for end in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", options.database.display()));
+            let _ = std::fs::remove_file(format!("{}{end}", options.database));
         }
-        std::fs::write(&options.database, backup).unwrap();
+        std::fs::write(options.database.file().unwrap(), backup).unwrap();
         assert_eq!(Keeping::open(options).unwrap().dossier(ASHBY, &[], now()).unwrap().rows.len(), 3);
         assert_eq!(again(options, now()).unwrap(), 1);
         assert!(Keeping::open(options).unwrap().dossier(ASHBY, &[], now()).unwrap().rows.is_empty());
