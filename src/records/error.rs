@@ -29,6 +29,10 @@ pub enum StoreError {
     Sqlite(#[from] rusqlite::Error),
     #[error("no thread could be started: {0}")]
     Thread(std::io::Error),
+    #[error("PostgreSQL {0}")]
+    Postgres(super::database::Fault),
+    #[error("PostgreSQL: {0}")]
+    Server(String),
     #[error("PostgreSQL is not part of this build")]
     NoPostgres,
     #[error("the database was made by a newer version of this program ({part} is version {have}, this knows {known})")]
@@ -70,6 +74,7 @@ impl StoreError {
                     | Code::ReadOnly
                     | Code::OutOfMemory
             ),
+            StoreError::Postgres(fault) => fault.may_pass(),
             StoreError::Io { .. } | StoreError::QueueFull | StoreError::Slow | StoreError::Unwritten | StoreError::Random => true,
             _ => false,
         }

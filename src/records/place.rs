@@ -51,7 +51,7 @@ impl Options {
     /// Opens the keyring of a record that is there: with its site key, and a database that the key is for.
     pub(super) fn open_ring(&self) -> Result<Keyring, StoreError> {
         let (key, database) = (self.key_file.clone(), self.database.clone());
-        match (key.exists(), database.may_be_there()) {
+        match (key.exists(), super::database::Database::is_made(&database)?) {
             (true, true) => Keyring::open(&self.keyring, &SiteKey::read(&key)?),
             (true, false) => Err(StoreError::KeyWithoutDatabase { key, database }),
             (false, true) => Err(StoreError::DatabaseWithoutKey { key, database }),
@@ -71,7 +71,7 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     new.push(".new");
     let new = PathBuf::from(new);
     let (Location::Sqlite(database), Location::Sqlite(ring)) = (&options.database, &options.keyring) else {
-        return Err(StoreError::NoPostgres);
+        return prepare_on_server(options, &new);
     };
     match (key.exists(), database.exists()) {
         (true, true) => return prepare_custody(options),
@@ -110,6 +110,32 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     finish(&new, options)
 }
 
+/// The same on PostgreSQL, whose two databases are there already and empty. What says that the record is made is its tables, which
+/// come last.
+fn prepare_on_server(options: &Options, new: &Path) -> Result<(), StoreError> {
+    use super::database::Database;
+    let (key, database) = (&options.key_file, &options.database);
+    match (key.exists(), Database::is_made(database)?) {
+        (true, true) => return options.open_ring().map(drop),
+        (true, false) => return Err(StoreError::KeyWithoutDatabase { key: key.clone(), database: database.clone() }),
+        (false, true) if !new.exists() => return Err(StoreError::DatabaseWithoutKey { key: key.clone(), database: database.clone() }),
+        (false, _) => {}
+    }
+    create_folder(key)?;
+    let site = if new.exists() {
+        SiteKey::read(new)?
+    } else {
+        let site = SiteKey::generate()?;
+        site.write(new)?;
+        site
+    };
+    Keyring::create(&options.keyring, &site)?;
+    // Another gateway may have been first: then its key is the one.
+    drop(Keyring::open(&options.keyring, &site)?);
+    super::store::migrate(&mut Database::open(database, Durability::Full)?)?;
+    finish(new, options)
+}
+
 fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
     fs::rename(new, &options.key_file).map_err(|e| StoreError::io(&options.key_file, e))?;
     sync_folder(&options.key_file)?;
@@ -117,7 +143,7 @@ fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
 }
 
 fn prepare_custody(options: &Options) -> Result<(), StoreError> {
-    if options.custody.may_be_there() { Ok(()) } else { custody::create(&options.custody) }
+    if options.custody.file().is_some_and(Path::exists) { Ok(()) } else { custody::create(&options.custody) }
 }
 
 /// Makes an empty file that only its owner may read; SQLite gives its journals the same mode.

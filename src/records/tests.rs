@@ -36,15 +36,25 @@ impl Folder {
     }
 
     pub(crate) fn options(&self) -> Options {
+        let [database, keyring, custody] = self.locations();
         Options {
-            database: Location::Sqlite(self.path("data/lychgate.db")),
-            keyring: Location::Sqlite(self.path("data/site.key.ring")),
-            custody: Location::Sqlite(self.path("data/custody.db")),
+            database,
+            keyring,
+            custody,
             key_file: self.path("data/site.key"),
             retention: Retention { events: 90 * DAY, incidents: 365 * DAY, held: 7 * DAY, access: 730 * DAY, contacts: 180 * DAY },
             queue: 10_000,
             monitoring: Some(Monitoring { mandatory: false, subject: false }),
         }
+    }
+
+    fn locations(&self) -> [Location; 3] {
+        #[cfg(feature = "postgres")]
+        if let Some(server) = ON.get() {
+            let database = server.database();
+            return [database.clone(), server.database(), database];
+        }
+        ["data/lychgate.db", "data/site.key.ring", "data/custody.db"].map(|name| Location::Sqlite(self.path(name)))
     }
 
     pub(crate) fn prepared(&self) -> Options {
@@ -58,6 +68,33 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+#[cfg(feature = "postgres")]
+thread_local! {
+    /// The server that folders' options are for; none: SQLite.
+    static ON: std::cell::Cell<Option<&'static database::trial::Trial>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs a test on each engine that is there.
+pub(crate) fn on_each_engine(test: impl Fn()) {
+    test();
+    #[cfg(feature = "postgres")]
+    if let Some(server) = database::trial::shared() {
+        eprintln!("and on PostgreSQL");
+        ON.set(Some(server));
+        test();
+        ON.set(None);
+    }
+}
+
+pub(crate) fn in_runtime(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+/// The one number that a database answers.
+pub(crate) fn number(location: &Location, sql: &str) -> i64 {
+    database::Database::open(location, database::Durability::Full).unwrap().statements().number(sql, &[]).unwrap()
 }
 
 struct Rules;
@@ -124,204 +161,227 @@ fn everything() -> Question {
 }
 
 fn count(options: &Options, sql: &str) -> i64 {
-    rusqlite::Connection::open(options.database.file().unwrap()).unwrap().query_row(sql, [], |r| r.get(0)).unwrap()
+    number(&options.database, sql)
 }
 
-#[tokio::test]
-async fn what_was_written_is_found_by_each_of_its_marks() {
-    let folder = Folder::new();
-    let options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    for i in 0..600 {
-        recorder.record(entry("clerk@wragby.gov.uk", &[&format!("resident{i}@gmail.com"), "all@wragby.gov.uk"])).unwrap();
-        if i % 7 == 0 {
+#[test]
+fn what_was_written_is_found_by_each_of_its_marks() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            for i in 0..600 {
+                recorder.record(entry("clerk@wragby.gov.uk", &[&format!("resident{i}@gmail.com"), "all@wragby.gov.uk"])).unwrap();
+                if i % 7 == 0 {
+                    recorder.flush().await.unwrap();
+                }
+            }
+            let mut special = entry("Cllr.Elm@Wragby.gov.uk", &["ashby@gmail.com", "officer@lincs.gov.uk"]);
+            special.message_id = Some("<agenda-1@wragby.gov.uk>".into());
+            special.reference = "LG-7F3K".into();
+            special.matches.push(matched("hide-recipients"));
+            special.envelope.recipients[1].reply_code = 550;
+            recorder.record(special).unwrap();
             recorder.flush().await.unwrap();
-        }
-    }
-    let mut special = entry("Cllr.Elm@Wragby.gov.uk", &["ashby@gmail.com", "officer@lincs.gov.uk"]);
-    special.message_id = Some("<agenda-1@wragby.gov.uk>".into());
-    special.reference = "LG-7F3K".into();
-    special.matches.push(matched("hide-recipients"));
-    special.envelope.recipients[1].reply_code = 550;
-    recorder.record(special).unwrap();
-    recorder.flush().await.unwrap();
 
-    let ask = |q: Question| look_up(&options, &q, "test", "me").unwrap().hits;
-    let all = everything();
-    assert_eq!(ask(Question { recipient: Some("RESIDENT77@gmail.com".into()), ..all.clone() }).len(), 1);
-    assert_eq!(ask(Question { recipient: Some("all@wragby.gov.uk".into()), ..all.clone() }).len(), 600);
-    assert_eq!(ask(Question { recipient: Some("nobody@gmail.com".into()), ..all.clone() }).len(), 0);
-    for q in [
-        Question { recipient: Some("<Ashby@GMAIL.com>".into()), ..all.clone() },
-        Question { sender: Some("cllr.elm@wragby.gov.uk".into()), ..all.clone() },
-        Question { message_id: Some("agenda-1@wragby.gov.uk".into()), ..all.clone() },
-        Question { reference: Some("lg-7f3k".into()), ..all.clone() },
-        Question { sender: Some("cllr.elm@wragby.gov.uk".into()), recipient: Some("ashby@gmail.com".into()), ..all.clone() },
-    ] {
-        let hits = ask(q.clone());
-        assert_eq!(hits.len(), 1, "{q:?}");
-        assert_eq!(hits[0].row.reference, "LG-7F3K");
-        assert_eq!(hits[0].class, RecordClass::Incidents, "a rule with a clause acted");
-    }
-    let refused = ask(Question { recipient: Some("officer@lincs.gov.uk".into()), ..all.clone() });
-    assert_eq!(refused[0].recipient_code, Some(550));
-    let other = Question { sender: Some("clerk@wragby.gov.uk".into()), recipient: Some("ashby@gmail.com".into()), ..all.clone() };
-    assert!(ask(other).is_empty(), "both must hold in one message");
-    let before = Question { until: Timestamp::now() - 1.hours(), ..all.clone() };
-    assert!(ask(before).is_empty());
-    // 87 groups of a few rows were merged: the index does not grow by a row for each commit.
-    assert!(count(&options, "SELECT count(*) FROM batch") < 40);
-    assert_eq!(count(&options, "SELECT count(*) FROM record"), 601);
-    // Each look-up is in the access log, sealed.
-    let log = accesses(&options).unwrap();
-    assert_eq!(log.len(), 11);
-    assert_eq!((log[0].who.as_str(), log[0].purpose.as_str()), ("me", "test"));
-    assert_eq!(log[0].recipient.as_deref(), Some("RESIDENT77@gmail.com"));
-    // Nothing of it can be read in the files.
-    recorder.stop();
-    for file in std::fs::read_dir(folder.path("data")).unwrap() {
-        let path = file.unwrap().path();
-        let octets = std::fs::read(&path).unwrap();
-        for text in ["ashby", "clerk@", "agenda-1", "queued as", "LG-7F3K", "RESIDENT77"] {
-            assert!(memchr::memmem::find(&octets, text.as_bytes()).is_none(), "{text} in {}", path.display());
-        }
-        use std::os::unix::fs::MetadataExt;
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o077, 0, "{}", path.display());
-    }
-}
-
-#[tokio::test]
-async fn less_is_kept_where_less_was_asked() {
-    let folder = Folder::new();
-    let options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    let with = |change: fn(&mut Entry)| {
-        let mut e = entry("clerk@wragby.gov.uk", &["a@gmail.com"]);
-        change(&mut e);
-        recorder.record(e).unwrap();
-    };
-    with(|e| e.personal = true);
-    with(|e| e.level = RecordLevel::Count);
-    with(|e| e.level = RecordLevel::Nothing);
-    with(|e| e.disposition = Disposition::Reject { text: "Not sent".into() });
-    with(|e| e.matches.push(Match { mode: Mode::Observe, ..matched("r") }));
-    recorder.flush().await.unwrap();
-    assert_eq!(count(&options, "SELECT count(*) FROM record"), 2);
-    assert_eq!(count(&options, "SELECT count(*) FROM record WHERE class = 2"), 1, "only what was not delivered is an incident");
-    assert_eq!(count(&options, "SELECT sum(count) FROM tally WHERE kind = 1"), 4);
-    assert_eq!(count(&options, "SELECT sum(count) FROM tally WHERE kind = 2 AND name = 'r' || char(9) || 'observe'"), 1);
-    drop(recorder);
-
-    let options = Options { monitoring: None, ..options };
-    let recorder = Recorder::start(&options).unwrap();
-    recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).unwrap();
-    recorder.flush().await.unwrap();
-    assert_eq!(count(&options, "SELECT count(*) FROM record"), 2, "without [monitoring] no row");
-    assert_eq!(count(&options, "SELECT sum(count) FROM tally WHERE kind = 1"), 5);
-}
-
-#[tokio::test]
-async fn what_has_expired_is_gone_with_its_key() {
-    let folder = Folder::new();
-    let mut options = folder.prepared();
-    options.retention.events = Duration::from_secs(2);
-    let recorder = Recorder::start(&options).unwrap();
-    for _ in 0..50 {
-        recorder.record(entry("clerk@wragby.gov.uk", &["ashby@gmail.com"])).unwrap();
-    }
-    let mut kept = entry("clerk@wragby.gov.uk", &["ashby@gmail.com"]);
-    kept.matches.push(matched("r"));
-    recorder.record(kept).unwrap();
-    recorder.flush().await.unwrap();
-    let question = Question { recipient: Some("ashby@gmail.com".into()), ..everything() };
-    assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 51);
-    let ring = rusqlite::Connection::open(options.keyring.file().unwrap()).unwrap();
-    let keys = || ring.query_row("SELECT count(*) FROM key WHERE class = 1", [], |r| r.get::<_, i64>(0)).unwrap();
-    assert!(keys() >= 1);
-    tokio::time::sleep(Duration::from_millis(3_700)).await;
-    assert_eq!(count(&options, "SELECT count(*) FROM record WHERE class = 1"), 0);
-    assert_eq!(count(&options, "SELECT count(*) FROM batch WHERE class = 1"), 0);
-    assert_eq!(keys(), 0);
-    assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 1, "incidents are kept for longer");
-    let receipt = recorder.retention_run().await.unwrap();
-    assert_eq!(
-        receipt.classes.iter().map(|c| (c.class.as_str(), c.rows, c.remaining)).collect::<Vec<_>>(),
-        [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2), ("contacts", 0, 0)]
-    );
-    assert_eq!(recorder.counters().purged, 50);
-}
-
-#[tokio::test]
-async fn a_shorter_retention_holds_for_what_is_there() {
-    let folder = Folder::new();
-    let mut options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    let mut old = entry("clerk@wragby.gov.uk", &["ashby@gmail.com"]);
-    old.time = Timestamp::now() - 40.hours();
-    recorder.record(old).unwrap();
-    recorder.record(entry("clerk@wragby.gov.uk", &["ashby@gmail.com"])).unwrap();
-    recorder.flush().await.unwrap();
-    drop(recorder);
-    options.retention.events = Duration::from_secs(30 * 3600);
-    let recorder = Recorder::start(&options).unwrap();
-    recorder.retention_run().await.unwrap();
-    assert_eq!(count(&options, "SELECT count(*) FROM record"), 1);
-}
-
-#[tokio::test]
-async fn a_full_queue_says_so_at_once_and_a_stuck_disk_blocks_nobody() {
-    let folder = Folder::new();
-    let options = Options { queue: 20, ..folder.prepared() };
-    let recorder = Recorder::start(&options).unwrap();
-    recorder.flush().await.unwrap();
-    // The writer is stuck until it is let go.
-    let (free, stuck) = std::sync::mpsc::channel::<()>();
-    let (at, there) = std::sync::mpsc::channel();
-    recorder.with(move |_| {
-        at.send(()).unwrap();
-        let _ = stuck.recv();
+            let ask = |q: Question| look_up(&options, &q, "test", "me").unwrap().hits;
+            let all = everything();
+            assert_eq!(ask(Question { recipient: Some("RESIDENT77@gmail.com".into()), ..all.clone() }).len(), 1);
+            assert_eq!(ask(Question { recipient: Some("all@wragby.gov.uk".into()), ..all.clone() }).len(), 600);
+            assert_eq!(ask(Question { recipient: Some("nobody@gmail.com".into()), ..all.clone() }).len(), 0);
+            for q in [
+                Question { recipient: Some("<Ashby@GMAIL.com>".into()), ..all.clone() },
+                Question { sender: Some("cllr.elm@wragby.gov.uk".into()), ..all.clone() },
+                Question { message_id: Some("agenda-1@wragby.gov.uk".into()), ..all.clone() },
+                Question { reference: Some("lg-7f3k".into()), ..all.clone() },
+                Question { sender: Some("cllr.elm@wragby.gov.uk".into()), recipient: Some("ashby@gmail.com".into()), ..all.clone() },
+            ] {
+                let hits = ask(q.clone());
+                assert_eq!(hits.len(), 1, "{q:?}");
+                assert_eq!(hits[0].row.reference, "LG-7F3K");
+                assert_eq!(hits[0].class, RecordClass::Incidents, "a rule with a clause acted");
+            }
+            let refused = ask(Question { recipient: Some("officer@lincs.gov.uk".into()), ..all.clone() });
+            assert_eq!(refused[0].recipient_code, Some(550));
+            let other = Question { sender: Some("clerk@wragby.gov.uk".into()), recipient: Some("ashby@gmail.com".into()), ..all.clone() };
+            assert!(ask(other).is_empty(), "both must hold in one message");
+            let before = Question { until: Timestamp::now() - 1.hours(), ..all.clone() };
+            assert!(ask(before).is_empty());
+            // 87 groups of a few rows were merged: the index does not grow by a row for each commit.
+            assert!(count(&options, "SELECT count(*) FROM batch") < 40);
+            assert_eq!(count(&options, "SELECT count(*) FROM record"), 601);
+            // Each look-up is in the access log, sealed.
+            let log = accesses(&options).unwrap();
+            assert_eq!(log.len(), 11);
+            assert_eq!((log[0].who.as_str(), log[0].purpose.as_str()), ("me", "test"));
+            assert_eq!(log[0].recipient.as_deref(), Some("RESIDENT77@gmail.com"));
+            // Nothing of it can be read in the files.
+            recorder.stop();
+            for file in std::fs::read_dir(folder.path("data")).unwrap() {
+                let path = file.unwrap().path();
+                let octets = std::fs::read(&path).unwrap();
+                for text in ["ashby", "clerk@", "agenda-1", "queued as", "LG-7F3K", "RESIDENT77"] {
+                    assert!(memchr::memmem::find(&octets, text.as_bytes()).is_none(), "{text} in {}", path.display());
+                }
+                use std::os::unix::fs::MetadataExt;
+                assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o077, 0, "{}", path.display());
+            }
+        })
     });
-    there.recv().unwrap();
-    let begin = std::time::Instant::now();
-    let full = (0..50).filter(|_| recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).is_err()).count();
-    assert!(begin.elapsed() < Duration::from_millis(500));
-    assert_eq!(full, 30);
-    assert!(matches!(recorder.reserve(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).await, Err(StoreError::QueueFull)));
-    drop(free);
-    recorder.flush().await.unwrap();
-    let counters = recorder.counters();
-    assert_eq!((counters.lost, counters.written, counters.waiting), (30, 20, 0));
-    // The bound is in octets too.
-    let options = Options { queue: 1_000_000, ..options };
-    drop(recorder);
-    let recorder = Recorder::start(&options).unwrap();
-    let (free, stuck) = std::sync::mpsc::channel::<()>();
-    recorder.with(move |_| {
-        let _ = stuck.recv();
-    });
-    let many: Vec<String> = (0..1000).map(|i| format!("resident{i}@gmail.com")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let taken = (0..1000).take_while(|_| recorder.record(entry("clerk@wragby.gov.uk", &many)).is_ok()).count();
-    drop(free);
-    assert!((100..400).contains(&taken), "{taken}");
 }
 
-#[tokio::test]
-async fn a_writer_that_dies_keeps_nobody_waiting() {
-    let folder = Folder::new();
-    let options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    recorder.with(|_| panic!("on purpose"));
-    let flushed = tokio::time::timeout(Duration::from_secs(5), recorder.flush()).await.expect("an answer");
-    assert!(matches!(flushed, Err(StoreError::Stopped)));
-    // The answer is dropped a moment before the queue is closed; what comes in that moment is counted as lost too.
-    let mut tries = 0;
-    while recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).is_ok() {
-        tries += 1;
-        assert!(tries < 200);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(recorder.counters().lost, tries + 1);
+#[test]
+fn less_is_kept_where_less_was_asked() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            let with = |change: fn(&mut Entry)| {
+                let mut e = entry("clerk@wragby.gov.uk", &["a@gmail.com"]);
+                change(&mut e);
+                recorder.record(e).unwrap();
+            };
+            with(|e| e.personal = true);
+            with(|e| e.level = RecordLevel::Count);
+            with(|e| e.level = RecordLevel::Nothing);
+            with(|e| e.disposition = Disposition::Reject { text: "Not sent".into() });
+            with(|e| e.matches.push(Match { mode: Mode::Observe, ..matched("r") }));
+            recorder.flush().await.unwrap();
+            assert_eq!(count(&options, "SELECT count(*) FROM record"), 2);
+            assert_eq!(count(&options, "SELECT count(*) FROM record WHERE class = 2"), 1, "only what was not delivered is an incident");
+            assert_eq!(count(&options, "SELECT CAST(sum(count) AS BIGINT) FROM tally WHERE kind = 1"), 4);
+            assert_eq!(count(&options, "SELECT CAST(sum(count) AS BIGINT) FROM tally WHERE kind = 2 AND name LIKE 'r_observe'"), 1);
+            drop(recorder);
+
+            let options = Options { monitoring: None, ..options };
+            let recorder = Recorder::start(&options).unwrap();
+            recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).unwrap();
+            recorder.flush().await.unwrap();
+            assert_eq!(count(&options, "SELECT count(*) FROM record"), 2, "without [monitoring] no row");
+            assert_eq!(count(&options, "SELECT CAST(sum(count) AS BIGINT) FROM tally WHERE kind = 1"), 5);
+        })
+    });
+}
+
+#[test]
+fn what_has_expired_is_gone_with_its_key() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let mut options = folder.prepared();
+            options.retention.events = Duration::from_secs(2);
+            let recorder = Recorder::start(&options).unwrap();
+            for _ in 0..50 {
+                recorder.record(entry("clerk@wragby.gov.uk", &["ashby@gmail.com"])).unwrap();
+            }
+            let mut kept = entry("clerk@wragby.gov.uk", &["ashby@gmail.com"]);
+            kept.matches.push(matched("r"));
+            recorder.record(kept).unwrap();
+            recorder.flush().await.unwrap();
+            let question = Question { recipient: Some("ashby@gmail.com".into()), ..everything() };
+            assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 51);
+            let keys = || number(&options.keyring, "SELECT count(*) FROM key WHERE class = 1");
+            assert!(keys() >= 1);
+            tokio::time::sleep(Duration::from_millis(3_700)).await;
+            assert_eq!(count(&options, "SELECT count(*) FROM record WHERE class = 1"), 0);
+            assert_eq!(count(&options, "SELECT count(*) FROM batch WHERE class = 1"), 0);
+            assert_eq!(keys(), 0);
+            assert_eq!(look_up(&options, &question, "test", "me").unwrap().hits.len(), 1, "incidents are kept for longer");
+            let receipt = recorder.retention_run().await.unwrap();
+            assert_eq!(
+                receipt.classes.iter().map(|c| (c.class.as_str(), c.rows, c.remaining)).collect::<Vec<_>>(),
+                [("events", 0, 0), ("incidents", 0, 1), ("access", 0, 2), ("contacts", 0, 0)]
+            );
+            assert_eq!(recorder.counters().purged, 50);
+        })
+    });
+}
+
+#[test]
+fn a_shorter_retention_holds_for_what_is_there() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let mut options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            let mut old = entry("clerk@wragby.gov.uk", &["ashby@gmail.com"]);
+            old.time = Timestamp::now() - 40.hours();
+            recorder.record(old).unwrap();
+            recorder.record(entry("clerk@wragby.gov.uk", &["ashby@gmail.com"])).unwrap();
+            recorder.flush().await.unwrap();
+            drop(recorder);
+            options.retention.events = Duration::from_secs(30 * 3600);
+            let recorder = Recorder::start(&options).unwrap();
+            recorder.retention_run().await.unwrap();
+            assert_eq!(count(&options, "SELECT count(*) FROM record"), 1);
+        })
+    });
+}
+
+#[test]
+fn a_full_queue_says_so_at_once_and_a_stuck_disk_blocks_nobody() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = Options { queue: 20, ..folder.prepared() };
+            let recorder = Recorder::start(&options).unwrap();
+            recorder.flush().await.unwrap();
+            // The writer is stuck until it is let go.
+            let (free, stuck) = std::sync::mpsc::channel::<()>();
+            let (at, there) = std::sync::mpsc::channel();
+            recorder.with(move |_| {
+                at.send(()).unwrap();
+                let _ = stuck.recv();
+            });
+            there.recv().unwrap();
+            let begin = std::time::Instant::now();
+            let full = (0..50).filter(|_| recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).is_err()).count();
+            assert!(begin.elapsed() < Duration::from_millis(500));
+            assert_eq!(full, 30);
+            assert!(matches!(recorder.reserve(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).await, Err(StoreError::QueueFull)));
+            drop(free);
+            recorder.flush().await.unwrap();
+            let counters = recorder.counters();
+            assert_eq!((counters.lost, counters.written, counters.waiting), (30, 20, 0));
+            // The bound is in octets too.
+            let options = Options { queue: 1_000_000, ..options };
+            drop(recorder);
+            let recorder = Recorder::start(&options).unwrap();
+            let (free, stuck) = std::sync::mpsc::channel::<()>();
+            recorder.with(move |_| {
+                let _ = stuck.recv();
+            });
+            let many: Vec<String> = (0..1000).map(|i| format!("resident{i}@gmail.com")).collect();
+            let many: Vec<&str> = many.iter().map(String::as_str).collect();
+            let taken = (0..1000).take_while(|_| recorder.record(entry("clerk@wragby.gov.uk", &many)).is_ok()).count();
+            drop(free);
+            assert!((100..400).contains(&taken), "{taken}");
+        })
+    });
+}
+
+#[test]
+fn a_writer_that_dies_keeps_nobody_waiting() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            recorder.with(|_| panic!("on purpose"));
+            let flushed = tokio::time::timeout(Duration::from_secs(5), recorder.flush()).await.expect("an answer");
+            assert!(matches!(flushed, Err(StoreError::Stopped)));
+            // The answer is dropped a moment before the queue is closed; what comes in that moment is counted as lost too.
+            let mut tries = 0;
+            while recorder.record(entry("clerk@wragby.gov.uk", &["a@gmail.com"])).is_ok() {
+                tries += 1;
+                assert!(tries < 200);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(recorder.counters().lost, tries + 1);
+        })
+    });
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 cache=${1:?the cache folder}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim"
+packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql"
 command -v node >/dev/null || packages="$packages nodejs"
 command -v npm >/dev/null || packages="$packages npm"
 

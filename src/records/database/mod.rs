@@ -11,15 +11,22 @@ use std::sync::Arc;
 
 use super::StoreError;
 
+#[cfg(feature = "postgres")]
+mod postgres;
+mod server;
 mod sqlite;
+#[cfg(all(test, feature = "postgres"))]
+pub(crate) mod trial;
+
+pub use server::{Fault, Server};
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A file.
     Sqlite(PathBuf),
-    /// A connection string in the form of a URL, password included.
-    Postgres(Arc<str>),
+    /// A database on a server.
+    Postgres(Arc<Server>),
 }
 
 impl Location {
@@ -189,6 +196,8 @@ pub struct Database {
 
 enum Engine {
     Sqlite(sqlite::Sqlite),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Postgres),
 }
 
 impl Database {
@@ -196,13 +205,27 @@ impl Database {
     pub fn create(location: &Location) -> Result<(), StoreError> {
         match location {
             Location::Sqlite(path) => sqlite::create(path),
-            Location::Postgres(_) => Err(StoreError::NoPostgres),
+            Location::Postgres(_) => Ok(()),
         }
     }
 
     pub fn open(location: &Location, durability: Durability) -> Result<Database, StoreError> {
         match location {
             Location::Sqlite(path) => Ok(Database { engine: Engine::Sqlite(sqlite::Sqlite::open(path, durability)?) }),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(server) => Ok(Database { engine: Engine::Postgres(postgres::Postgres::open(server, durability)?) }),
+            #[cfg(not(feature = "postgres"))]
+            Location::Postgres(_) => Err(StoreError::NoPostgres),
+        }
+    }
+
+    /// Whether any store has made its tables in it.
+    pub(super) fn is_made(location: &Location) -> Result<bool, StoreError> {
+        match location {
+            Location::Sqlite(path) => Ok(path.exists()),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(server) => postgres::Postgres::open(server, Durability::Full)?.is_made(),
+            #[cfg(not(feature = "postgres"))]
             Location::Postgres(_) => Err(StoreError::NoPostgres),
         }
     }
@@ -211,6 +234,8 @@ impl Database {
     pub fn statements(&mut self) -> &mut (dyn Statements + '_) {
         match &mut self.engine {
             Engine::Sqlite(engine) => engine,
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(engine) => engine,
         }
     }
 
@@ -219,6 +244,12 @@ impl Database {
     pub fn transaction<T>(&mut self, act: impl FnOnce(&mut (dyn Statements + '_)) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &mut self.engine {
             Engine::Sqlite(engine) => {
+                engine.begin()?;
+                let done = act(engine);
+                engine.end(done)
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(engine) => {
                 engine.begin()?;
                 let done = act(engine);
                 engine.end(done)
@@ -253,14 +284,21 @@ impl Database {
     pub fn reclaim(&mut self) -> Result<(), StoreError> {
         match &mut self.engine {
             Engine::Sqlite(engine) => engine.reclaim(),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(engine) => engine.reclaim(),
         }
     }
 
     /// Writes a table anew, so that nothing is left of the rows that were deleted. Not within a transaction.
-    pub fn rewrite(&mut self, _table: &'static str) -> Result<(), StoreError> {
+    pub fn rewrite(
+        &mut self,
+        #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "a file is written anew whole"))] table: &'static str,
+    ) -> Result<(), StoreError> {
         match &mut self.engine {
             // A file is written anew as a whole.
             Engine::Sqlite(engine) => engine.rewrite(),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(engine) => engine.rewrite(table),
         }
     }
 
@@ -269,6 +307,8 @@ impl Database {
     pub(super) fn sqlite(&mut self) -> Option<&mut rusqlite::Connection> {
         match &mut self.engine {
             Engine::Sqlite(engine) => Some(engine.connection()),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(_) => None,
         }
     }
 }
@@ -285,7 +325,8 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Sqlite(path) => write!(f, "{}", path.display()),
-            Location::Postgres(url) => {
+            Location::Postgres(server) => {
+                let url = &server.url;
                 let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
                 let shown = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
                 write!(f, "{scheme}://{}", shown.split('?').next().unwrap_or(shown))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::ToSpan;
 use proptest::prelude::*;
 
-use super::super::tests::{Folder, entry};
+use super::super::tests::{Folder, entry, in_runtime, number, on_each_engine};
 use super::super::{Entry, Options, Recorder};
 use super::*;
 use crate::policy::past::{Contact, Tally};
@@ -39,136 +39,165 @@ async fn together(recorder: &Recorder, ids: &[&str], people: &[&str]) -> bool {
     recorder.past(Question { seen_together, ..Question::default() }).await.unwrap().seen_together.unwrap()
 }
 
-#[tokio::test]
-async fn mail_either_way_ends_the_first_contact_at_once_and_for_good() {
-    let folder = Folder::new();
-    let options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    assert!(first(&recorder, "1", "jo@gmail.com", &[CLERK], false).await);
-    recorder.record(leaving("1", "jo@gmail.com", &[CLERK], None)).unwrap();
-    // Nothing waits for the batch to be written.
-    assert!(!first(&recorder, "2", "jo@gmail.com", &[CLERK, "chair@wragby.gov.uk"], false).await);
-    assert!(!first(&recorder, "2", CLERK, &["jo@gmail.com"], true).await, "the answer goes the other way");
-    assert!(first(&recorder, "2", "jo@gmail.com", &["chair@wragby.gov.uk"], false).await, "another addressee");
-    assert!(first(&recorder, "2", CLERK, &["jo@gmail.com", "new@gmail.com"], true).await, "one of two is new");
-    assert!(!first(&recorder, "2", CLERK, &[], true).await);
-    recorder.stop();
-    let recorder = Recorder::start(&options).unwrap();
-    assert!(!first(&recorder, "3", "jo@gmail.com", &[CLERK], false).await, "a restart keeps it");
+#[test]
+fn mail_either_way_ends_the_first_contact_at_once_and_for_good() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            assert!(first(&recorder, "1", "jo@gmail.com", &[CLERK], false).await);
+            recorder.record(leaving("1", "jo@gmail.com", &[CLERK], None)).unwrap();
+            // Nothing waits for the batch to be written.
+            assert!(!first(&recorder, "2", "jo@gmail.com", &[CLERK, "chair@wragby.gov.uk"], false).await);
+            assert!(!first(&recorder, "2", CLERK, &["jo@gmail.com"], true).await, "the answer goes the other way");
+            assert!(first(&recorder, "2", "jo@gmail.com", &["chair@wragby.gov.uk"], false).await, "another addressee");
+            assert!(first(&recorder, "2", CLERK, &["jo@gmail.com", "new@gmail.com"], true).await, "one of two is new");
+            assert!(!first(&recorder, "2", CLERK, &[], true).await);
+            recorder.stop();
+            let recorder = Recorder::start(&options).unwrap();
+            assert!(!first(&recorder, "3", "jo@gmail.com", &[CLERK], false).await, "a restart keeps it");
+        })
+    });
 }
 
-#[tokio::test]
-async fn parts_of_one_message_are_judged_alike() {
-    let folder = Folder::new();
-    let recorder = Recorder::start(&folder.prepared()).unwrap();
-    recorder.record(leaving("m", CLERK, &["a@gmail.com"], None)).unwrap();
-    assert!(first(&recorder, "m", CLERK, &["a@gmail.com", "b@gmail.com"], true).await);
-    assert!(first(&recorder, "m", CLERK, &["a@gmail.com"], true).await, "its own part is no earlier mail");
-    assert!(!first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
-    recorder.record(leaving("n", CLERK, &["a@gmail.com"], None)).unwrap();
-    for id in ["m", "n"] {
-        assert!(!first(&recorder, id, CLERK, &["a@gmail.com"], true).await, "two messages are a correspondence");
-    }
+#[test]
+fn parts_of_one_message_are_judged_alike() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let recorder = Recorder::start(&folder.prepared()).unwrap();
+            recorder.record(leaving("m", CLERK, &["a@gmail.com"], None)).unwrap();
+            assert!(first(&recorder, "m", CLERK, &["a@gmail.com", "b@gmail.com"], true).await);
+            assert!(first(&recorder, "m", CLERK, &["a@gmail.com"], true).await, "its own part is no earlier mail");
+            assert!(!first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
+            recorder.record(leaving("n", CLERK, &["a@gmail.com"], None)).unwrap();
+            for id in ["m", "n"] {
+                assert!(!first(&recorder, id, CLERK, &["a@gmail.com"], true).await, "two messages are a correspondence");
+            }
+        })
+    });
 }
 
-#[tokio::test]
-async fn what_was_not_delivered_left_nothing() {
-    let folder = Folder::new();
-    let recorder = Recorder::start(&folder.prepared()).unwrap();
-    for code in [451, 550] {
-        let mut refused = leaving("m", CLERK, &["a@gmail.com"], circle(&["a@gmail.com", "b@gmail.com"], true));
-        refused.outcome.as_mut().unwrap().code = code;
-        recorder.record(refused).unwrap();
-    }
-    assert!(first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
-    assert!(!together(&recorder, &["m"], &["a@gmail.com", "b@gmail.com"]).await);
+#[test]
+fn what_was_not_delivered_left_nothing() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let recorder = Recorder::start(&folder.prepared()).unwrap();
+            for code in [451, 550] {
+                let mut refused = leaving("m", CLERK, &["a@gmail.com"], circle(&["a@gmail.com", "b@gmail.com"], true));
+                refused.outcome.as_mut().unwrap().code = code;
+                recorder.record(refused).unwrap();
+            }
+            assert!(first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
+            assert!(!together(&recorder, &["m"], &["a@gmail.com", "b@gmail.com"]).await);
+        })
+    });
 }
 
-#[tokio::test]
-async fn a_thread_knows_who_saw_whom() {
-    let folder = Folder::new();
-    let recorder = Recorder::start(&folder.prepared()).unwrap();
-    let (a, b, c, d) = ("a@gmail.com", "b@gmail.com", "c@gmail.com", "d@gmail.com");
-    recorder.record(leaving("m1", a, &[CLERK], circle(&[a, b, c], false))).unwrap();
-    assert!(together(&recorder, &["m1"], &[a, b, c]).await);
-    assert!(together(&recorder, &["unknown", "m1"], &[c, a]).await);
-    assert!(!together(&recorder, &["m1"], &[a, b, c, d]).await, "one is new");
-    assert!(!together(&recorder, &["m2"], &[a, b]).await, "another thread");
-    assert!(!together(&recorder, &[], &[a, b]).await);
-    assert!(together(&recorder, &[], &[a]).await);
-    // Each pair needs a message that showed both: a saw d, and d never saw b.
-    recorder.record(leaving("m2", CLERK, &[], circle(&[a, d], true))).unwrap();
-    assert!(!together(&recorder, &["m1", "m2"], &[a, b, d]).await);
-    assert!(together(&recorder, &["m1", "m2"], &[a, d]).await);
-    // Parts of one letter of the council's add up.
-    recorder.record(leaving("m3", CLERK, &[], circle(&[a, b], true))).unwrap();
-    recorder.record(leaving("m3", CLERK, &[], circle(&[d], true))).unwrap();
-    assert!(together(&recorder, &["m3"], &[a, b, d]).await);
-    // Somebody outside who uses its Message-ID adds nobody to it, and cannot change what another outsider showed.
-    recorder.record(leaving("m3", "x@sky.com", &[CLERK], circle(&["x@sky.com", a], false))).unwrap();
-    assert!(!together(&recorder, &["m3"], &["x@sky.com", b]).await);
-    recorder.record(leaving("m1", "x@sky.com", &[CLERK], circle(&["x@sky.com", a], false))).unwrap();
-    assert!(together(&recorder, &["m1"], &[a, b, c]).await);
-    assert!(!together(&recorder, &["m1"], &["x@sky.com", a]).await);
+#[test]
+fn a_thread_knows_who_saw_whom() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let recorder = Recorder::start(&folder.prepared()).unwrap();
+            let (a, b, c, d) = ("a@gmail.com", "b@gmail.com", "c@gmail.com", "d@gmail.com");
+            recorder.record(leaving("m1", a, &[CLERK], circle(&[a, b, c], false))).unwrap();
+            assert!(together(&recorder, &["m1"], &[a, b, c]).await);
+            assert!(together(&recorder, &["unknown", "m1"], &[c, a]).await);
+            assert!(!together(&recorder, &["m1"], &[a, b, c, d]).await, "one is new");
+            assert!(!together(&recorder, &["m2"], &[a, b]).await, "another thread");
+            assert!(!together(&recorder, &[], &[a, b]).await);
+            assert!(together(&recorder, &[], &[a]).await);
+            // Each pair needs a message that showed both: a saw d, and d never saw b.
+            recorder.record(leaving("m2", CLERK, &[], circle(&[a, d], true))).unwrap();
+            assert!(!together(&recorder, &["m1", "m2"], &[a, b, d]).await);
+            assert!(together(&recorder, &["m1", "m2"], &[a, d]).await);
+            // Parts of one letter of the council's add up.
+            recorder.record(leaving("m3", CLERK, &[], circle(&[a, b], true))).unwrap();
+            recorder.record(leaving("m3", CLERK, &[], circle(&[d], true))).unwrap();
+            assert!(together(&recorder, &["m3"], &[a, b, d]).await);
+            // Somebody outside who uses its Message-ID adds nobody to it, and cannot change what another outsider showed.
+            recorder.record(leaving("m3", "x@sky.com", &[CLERK], circle(&["x@sky.com", a], false))).unwrap();
+            assert!(!together(&recorder, &["m3"], &["x@sky.com", b]).await);
+            recorder.record(leaving("m1", "x@sky.com", &[CLERK], circle(&["x@sky.com", a], false))).unwrap();
+            assert!(together(&recorder, &["m1"], &[a, b, c]).await);
+            assert!(!together(&recorder, &["m1"], &["x@sky.com", a]).await);
+        })
+    });
 }
 
-#[tokio::test]
-async fn a_circle_is_bounded() {
-    let folder = Folder::new();
-    let recorder = Recorder::start(&folder.prepared()).unwrap();
-    let street: Vec<String> = (0..3 * CIRCLE).map(|n| format!("r{n}@gmail.com")).collect();
-    for part in street.chunks(CIRCLE / 2) {
-        let part: Vec<&str> = part.iter().map(String::as_str).collect();
-        recorder.record(leaving("m", CLERK, &[], circle(&part, true))).unwrap();
-    }
-    let everybody: Vec<&str> = street.iter().map(String::as_str).collect();
-    assert!(!together(&recorder, &["m"], &everybody).await);
-    recorder.flush().await.unwrap();
-    let octets: i64 = connection(&folder.options()).query_row("SELECT length(members) FROM circle", [], |r| r.get(0)).unwrap();
-    assert_eq!(octets, 8 * CIRCLE as i64);
+#[test]
+fn a_circle_is_bounded() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            let street: Vec<String> = (0..3 * CIRCLE).map(|n| format!("r{n}@gmail.com")).collect();
+            for part in street.chunks(CIRCLE / 2) {
+                let part: Vec<&str> = part.iter().map(String::as_str).collect();
+                recorder.record(leaving("m", CLERK, &[], circle(&part, true))).unwrap();
+            }
+            let everybody: Vec<&str> = street.iter().map(String::as_str).collect();
+            assert!(!together(&recorder, &["m"], &everybody).await);
+            recorder.flush().await.unwrap();
+            let octets = number(&options.database, "SELECT length(members) FROM circle");
+            assert_eq!(octets, 8 * CIRCLE as i64);
+        })
+    });
 }
 
-#[tokio::test]
-async fn a_protected_document_is_remembered_for_its_own_time() {
-    let folder = Folder::new();
-    let recorder = Recorder::start(&folder.prepared()).unwrap();
-    let mut sent = leaving("m", CLERK, &["a@gmail.com"], None);
-    sent.imprint.as_mut().unwrap().protected_for = Some(Duration::from_secs(3600));
-    sent.time -= 30.minutes();
-    recorder.record(sent).unwrap();
-    let mut old = leaving("o", CLERK, &["b@gmail.com"], None);
-    old.imprint.as_mut().unwrap().protected_for = Some(Duration::from_secs(3600));
-    old.time -= 2.hours();
-    recorder.record(old).unwrap();
-    for (id, to, before) in
-        [("n", "a@gmail.com", true), ("m", "a@gmail.com", false), ("n", "b@gmail.com", false), ("n", "c@gmail.com", false)]
-    {
-        let protected = Some((CLERK.to_string(), texts(&["z@gmail.com", to])));
-        let question = Question { message_id: Some(id.into()), protected, ..Question::default() };
-        assert_eq!(recorder.past(question).await.unwrap().protected_before, Some(before), "{id} {to}");
-    }
-    // It went one way only.
-    let protected = Some(("a@gmail.com".to_string(), texts(&[CLERK])));
-    assert_eq!(recorder.past(Question { protected, ..Question::default() }).await.unwrap().protected_before, Some(false));
+#[test]
+fn a_protected_document_is_remembered_for_its_own_time() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let recorder = Recorder::start(&folder.prepared()).unwrap();
+            let mut sent = leaving("m", CLERK, &["a@gmail.com"], None);
+            sent.imprint.as_mut().unwrap().protected_for = Some(Duration::from_secs(3600));
+            sent.time -= 30.minutes();
+            recorder.record(sent).unwrap();
+            let mut old = leaving("o", CLERK, &["b@gmail.com"], None);
+            old.imprint.as_mut().unwrap().protected_for = Some(Duration::from_secs(3600));
+            old.time -= 2.hours();
+            recorder.record(old).unwrap();
+            for (id, to, before) in
+                [("n", "a@gmail.com", true), ("m", "a@gmail.com", false), ("n", "b@gmail.com", false), ("n", "c@gmail.com", false)]
+            {
+                let protected = Some((CLERK.to_string(), texts(&["z@gmail.com", to])));
+                let question = Question { message_id: Some(id.into()), protected, ..Question::default() };
+                assert_eq!(recorder.past(question).await.unwrap().protected_before, Some(before), "{id} {to}");
+            }
+            // It went one way only.
+            let protected = Some(("a@gmail.com".to_string(), texts(&[CLERK])));
+            assert_eq!(recorder.past(Question { protected, ..Question::default() }).await.unwrap().protected_before, Some(false));
+        })
+    });
 }
 
-#[tokio::test]
-async fn counts_survive_a_restart_and_fade() {
-    let folder = Folder::new();
-    let options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    let tally = |per| Tally { keys: texts(&["messages login clerk"]), adds: 2, per, once: true };
-    for (minutes, per) in [(0, 3600), (5, 3600), (200, 3600), (0, 60)] {
-        let mut sent = leaving("m", CLERK, &[], None);
-        sent.time -= minutes.minutes();
-        sent.imprint.as_mut().unwrap().tallies = vec![tally(per)];
-        recorder.record(sent).unwrap();
-    }
-    recorder.stop();
-    let recorder = Recorder::start(&options).unwrap();
-    let counted = recorder.counted(texts(&["messages login clerk", "messages login chair"])).await.unwrap();
-    assert_eq!(counted[0].iter().map(|(_, n)| n).sum::<u64>(), 6, "{counted:?}");
-    assert!(counted[1].is_empty());
+#[test]
+fn counts_survive_a_restart_and_fade() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            let tally = |per| Tally { keys: texts(&["messages login clerk"]), adds: 2, per, once: true };
+            for (minutes, per) in [(0, 3600), (5, 3600), (200, 3600), (0, 60)] {
+                let mut sent = leaving("m", CLERK, &[], None);
+                sent.time -= minutes.minutes();
+                sent.imprint.as_mut().unwrap().tallies = vec![tally(per)];
+                recorder.record(sent).unwrap();
+            }
+            recorder.stop();
+            let recorder = Recorder::start(&options).unwrap();
+            let counted = recorder.counted(texts(&["messages login clerk", "messages login chair"])).await.unwrap();
+            assert_eq!(counted[0].iter().map(|(_, n)| n).sum::<u64>(), 6, "{counted:?}");
+            assert!(counted[1].is_empty());
+        })
+    });
 }
 
 fn connection(options: &Options) -> rusqlite::Connection {
@@ -176,51 +205,55 @@ fn connection(options: &Options) -> rusqlite::Connection {
 }
 
 fn rows(options: &Options) -> Vec<i64> {
-    let db = connection(options);
-    TABLES.iter().map(|t| db.query_row(&format!("SELECT count(*) FROM {t}"), [], |r| r.get(0)).unwrap()).collect()
+    TABLES.iter().map(|t| number(&options.database, &format!("SELECT count(*) FROM {t}"))).collect()
 }
 
-#[tokio::test]
-async fn all_is_forgotten_with_its_rows_and_its_key() {
-    let folder = Folder::new();
-    let mut options = folder.prepared();
-    options.retention.contacts = Duration::from_secs(2);
-    let recorder = Recorder::start(&options).unwrap();
-    let mut sent = leaving("m", "a@gmail.com", &[CLERK], circle(&["a@gmail.com", "b@gmail.com"], false));
-    sent.imprint.as_mut().unwrap().tallies = vec![Tally { keys: texts(&["k"]), adds: 1, per: 1, once: true }];
-    recorder.record(sent).unwrap();
-    recorder.flush().await.unwrap();
-    assert_eq!(rows(&options), [1, 1, 1]);
-    assert!(!first(&recorder, "n", "a@gmail.com", &[CLERK], false).await);
-    tokio::time::sleep(Duration::from_millis(2_600)).await;
-    assert!(first(&recorder, "n", "a@gmail.com", &[CLERK], false).await);
-    assert!(!together(&recorder, &["m"], &["a@gmail.com", "b@gmail.com"]).await);
-    let receipt = recorder.retention_run().await.unwrap();
-    let contacts = receipt.classes.iter().find(|c| c.class == "contacts").unwrap();
-    assert_eq!(contacts.remaining, 0);
-    assert_eq!(rows(&options), [0, 0, 0]);
-    let keys: i64 = rusqlite::Connection::open(options.keyring.file().unwrap())
-        .unwrap()
-        .query_row("SELECT count(*) FROM key WHERE class = 6", [], |r| r.get(0))
-        .unwrap();
-    assert_eq!(keys, 0, "what a backup still holds cannot be asked any more");
+#[test]
+fn all_is_forgotten_with_its_rows_and_its_key() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let mut options = folder.prepared();
+            options.retention.contacts = Duration::from_secs(2);
+            let recorder = Recorder::start(&options).unwrap();
+            let mut sent = leaving("m", "a@gmail.com", &[CLERK], circle(&["a@gmail.com", "b@gmail.com"], false));
+            sent.imprint.as_mut().unwrap().tallies = vec![Tally { keys: texts(&["k"]), adds: 1, per: 1, once: true }];
+            recorder.record(sent).unwrap();
+            recorder.flush().await.unwrap();
+            assert_eq!(rows(&options), [1, 1, 1]);
+            assert!(!first(&recorder, "n", "a@gmail.com", &[CLERK], false).await);
+            tokio::time::sleep(Duration::from_millis(2_600)).await;
+            assert!(first(&recorder, "n", "a@gmail.com", &[CLERK], false).await);
+            assert!(!together(&recorder, &["m"], &["a@gmail.com", "b@gmail.com"]).await);
+            let receipt = recorder.retention_run().await.unwrap();
+            let contacts = receipt.classes.iter().find(|c| c.class == "contacts").unwrap();
+            assert_eq!(contacts.remaining, 0);
+            assert_eq!(rows(&options), [0, 0, 0]);
+            let keys = number(&options.keyring, "SELECT count(*) FROM key WHERE class = 6");
+            assert_eq!(keys, 0, "what a backup still holds cannot be asked any more");
+        })
+    });
 }
 
-#[tokio::test]
-async fn a_shorter_retention_holds_for_what_is_there() {
-    let folder = Folder::new();
-    let mut options = folder.prepared();
-    let recorder = Recorder::start(&options).unwrap();
-    let mut sent = leaving("m", CLERK, &["a@gmail.com"], None);
-    sent.time -= (24 * 20).hours();
-    recorder.record(sent).unwrap();
-    assert!(!first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
-    recorder.stop();
-    options.retention.contacts = Duration::from_secs(10 * 86_400);
-    let recorder = Recorder::start(&options).unwrap();
-    assert!(first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
-    recorder.retention_run().await.unwrap();
-    assert_eq!(rows(&options)[0], 0);
+#[test]
+fn a_shorter_retention_holds_for_what_is_there() {
+    on_each_engine(|| {
+        in_runtime(async {
+            let folder = Folder::new();
+            let mut options = folder.prepared();
+            let recorder = Recorder::start(&options).unwrap();
+            let mut sent = leaving("m", CLERK, &["a@gmail.com"], None);
+            sent.time -= (24 * 20).hours();
+            recorder.record(sent).unwrap();
+            assert!(!first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
+            recorder.stop();
+            options.retention.contacts = Duration::from_secs(10 * 86_400);
+            let recorder = Recorder::start(&options).unwrap();
+            assert!(first(&recorder, "n", CLERK, &["a@gmail.com"], true).await);
+            recorder.retention_run().await.unwrap();
+            assert_eq!(rows(&options)[0], 0);
+        })
+    });
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::records::custody::{self, Deposit, Kind as Mail, NewParcel, Origin, Recipient, Sheet, State};
 use crate::records::holds::{Hold, Scope};
 use crate::records::retention::Progress;
-use crate::records::tests::{Folder, entry, matched};
+use crate::records::tests::{Folder, entry, matched, on_each_engine};
 use crate::records::trace::{Question, look_up};
 use crate::records::{Keeping, Options, Receipt, Recorder};
 
@@ -83,136 +83,150 @@ fn of_ashby() -> Scope {
 
 #[test]
 fn a_dossier_has_all_of_a_persons_rows_and_no_others() {
-    on_each(|options| {
-        let _recorder = written(options);
-        let mut keeping = Keeping::open(options).unwrap();
-        let dossier = keeping.dossier("Edith.Ashby@gmail.com", &[CLERK.into()], now()).unwrap();
-        assert_eq!(references(&dossier), [("LG-AAAA", Part::Recipient), ("LG-CCCC", Part::Sender), ("LG-DDDD", Part::Recipient)]);
-        assert_eq!((dossier.person.as_str(), dossier.unreadable, dossier.contacts.asked), (ASHBY, 0, 2));
-        assert!(keeping.dossier("nobody@gmail.com", &[], now()).unwrap().rows.is_empty());
+    on_each_engine(|| {
+        on_each(|options| {
+            let _recorder = written(options);
+            let mut keeping = Keeping::open(options).unwrap();
+            let dossier = keeping.dossier("Edith.Ashby@gmail.com", &[CLERK.into()], now()).unwrap();
+            assert_eq!(references(&dossier), [("LG-AAAA", Part::Recipient), ("LG-CCCC", Part::Sender), ("LG-DDDD", Part::Recipient)]);
+            assert_eq!((dossier.person.as_str(), dossier.unreadable, dossier.contacts.asked), (ASHBY, 0, 2));
+            assert!(keeping.dossier("nobody@gmail.com", &[], now()).unwrap().rows.is_empty());
+        });
     });
 }
 
 #[test]
 fn a_hold_outlives_the_retention_and_the_keys_of_everybody_else() {
-    on_each(|options| {
-        let recorder = written(options);
-        let mut keeping = Keeping::open(options).unwrap();
-        let (held, keeps) = keeping.hold(hold("2026/41", of_ashby(), 1000), now()).unwrap();
-        assert_eq!((keeps.rows, keeps.held_back), (3, 0));
-        // Long after the retention of everything.
-        let later = now() + 400 * DAY;
-        let receipt = purge(&recorder, later);
-        assert_eq!(
-            receipt.classes.iter().map(|c| (c.class.as_ref(), c.rows, c.remaining)).take(2).collect::<Vec<(&str, u64, u64)>>(),
-            [("events", 2, 0), ("incidents", 2, 0)]
-        );
-        let dossier = keeping.dossier(ASHBY, &[], later).unwrap();
-        assert_eq!(references(&dossier), [("LG-AAAA", Part::Recipient), ("LG-CCCC", Part::Sender), ("LG-DDDD", Part::Recipient)]);
-        assert_eq!(dossier.rows[0].cases, ["2026/41"]);
-        assert_eq!(dossier.cases, [("2026/41".to_string(), held.expires)]);
-        // Anybody who traces it finds it too.
-        let bob = |m: Option<&str>| Question {
-            recipient: Some("bob@gmail.com".into()),
-            reference: m.map(Into::into),
-            since: Timestamp::now() - 1.hours(),
-            until: Timestamp::now() + 1.hours(),
-            ..Question::default()
-        };
-        let hits = look_up(options, &bob(None), "a test", "clerk").unwrap().hits;
-        assert_eq!(hits.iter().map(|h| (h.row.reference.as_str(), h.recipient_code)).collect::<Vec<_>>(), [("LG-AAAA", Some(250))]);
-        assert_eq!(hits[0].cases, ["2026/41"]);
-        assert!(look_up(options, &bob(Some("LG-BBBB")), "a test", "clerk").unwrap().hits.is_empty());
-        // Another recipient of a kept row can be asked for, too; what was not kept is gone for everybody.
-        assert_eq!(
-            references(&keeping.dossier("bob@gmail.com", &[], later).unwrap()),
-            [("LG-AAAA", Part::Recipient), ("LG-DDDD", Part::Sender)]
-        );
-        assert_eq!(keeping.holds(later).unwrap()[0].1.held_back, 3);
-        // Its own end.
-        assert_eq!(keeping.lapse(held.expires.as_millisecond() - 1).unwrap(), Vec::<String>::new());
-        assert_eq!(keeping.lapse(held.expires.as_millisecond()).unwrap(), ["2026/41"]);
-        assert!(keeping.dossier(ASHBY, &[], later).unwrap().rows.is_empty());
-        assert!(keeping.holds(later).unwrap().is_empty());
+    on_each_engine(|| {
+        on_each(|options| {
+            let recorder = written(options);
+            let mut keeping = Keeping::open(options).unwrap();
+            let (held, keeps) = keeping.hold(hold("2026/41", of_ashby(), 1000), now()).unwrap();
+            assert_eq!((keeps.rows, keeps.held_back), (3, 0));
+            // Long after the retention of everything.
+            let later = now() + 400 * DAY;
+            let receipt = purge(&recorder, later);
+            assert_eq!(
+                receipt.classes.iter().map(|c| (c.class.as_ref(), c.rows, c.remaining)).take(2).collect::<Vec<(&str, u64, u64)>>(),
+                [("events", 2, 0), ("incidents", 2, 0)]
+            );
+            let dossier = keeping.dossier(ASHBY, &[], later).unwrap();
+            assert_eq!(references(&dossier), [("LG-AAAA", Part::Recipient), ("LG-CCCC", Part::Sender), ("LG-DDDD", Part::Recipient)]);
+            assert_eq!(dossier.rows[0].cases, ["2026/41"]);
+            assert_eq!(dossier.cases, [("2026/41".to_string(), held.expires)]);
+            // Anybody who traces it finds it too.
+            let bob = |m: Option<&str>| Question {
+                recipient: Some("bob@gmail.com".into()),
+                reference: m.map(Into::into),
+                since: Timestamp::now() - 1.hours(),
+                until: Timestamp::now() + 1.hours(),
+                ..Question::default()
+            };
+            let hits = look_up(options, &bob(None), "a test", "clerk").unwrap().hits;
+            assert_eq!(hits.iter().map(|h| (h.row.reference.as_str(), h.recipient_code)).collect::<Vec<_>>(), [("LG-AAAA", Some(250))]);
+            assert_eq!(hits[0].cases, ["2026/41"]);
+            assert!(look_up(options, &bob(Some("LG-BBBB")), "a test", "clerk").unwrap().hits.is_empty());
+            // Another recipient of a kept row can be asked for, too; what was not kept is gone for everybody.
+            assert_eq!(
+                references(&keeping.dossier("bob@gmail.com", &[], later).unwrap()),
+                [("LG-AAAA", Part::Recipient), ("LG-DDDD", Part::Sender)]
+            );
+            assert_eq!(keeping.holds(later).unwrap()[0].1.held_back, 3);
+            // Its own end.
+            assert_eq!(keeping.lapse(held.expires.as_millisecond() - 1).unwrap(), Vec::<String>::new());
+            assert_eq!(keeping.lapse(held.expires.as_millisecond()).unwrap(), ["2026/41"]);
+            assert!(keeping.dossier(ASHBY, &[], later).unwrap().rows.is_empty());
+            assert!(keeping.holds(later).unwrap().is_empty());
+        });
     });
 }
 
 #[test]
 fn a_hold_is_as_wide_as_it_says() {
-    on_each(|options| {
-        let _recorder = written(options);
-        let mut keeping = Keeping::open(options).unwrap();
-        let now_ = Timestamp::now();
-        for (scope, rows) in [
-            (Scope { reference: Some("ref lg-aaaa".into()), ..Scope::default() }, 1),
-            (Scope { reference: Some("LG-AAAA".into()), ..of_ashby() }, 1),
-            (Scope { reference: Some("LG-BBBB".into()), ..of_ashby() }, 0),
-            (Scope { since: Some(now_ - 1.hours()), until: Some(now_ + 1.hours()), ..Scope::default() }, 4),
-            (Scope { since: Some(now_ + 1.hours()), ..Scope::default() }, 0),
-            (Scope { message_id: Some("<nobody@x.uk>".into()), ..Scope::default() }, 0),
-        ] {
-            assert_eq!(keeping.hold(hold("C-1", scope.clone(), 30), now()).unwrap().1.rows, rows, "{scope:?}");
-        }
-        assert_eq!(keeping.lift("C-1").unwrap(), 6);
-        assert_eq!(keeping.lift("C-1").unwrap(), 0);
-        assert_eq!(keeping.db.statements().number("SELECT count(*) FROM hold_copy", &[]).unwrap(), 0);
+    on_each_engine(|| {
+        on_each(|options| {
+            let _recorder = written(options);
+            let mut keeping = Keeping::open(options).unwrap();
+            let now_ = Timestamp::now();
+            for (scope, rows) in [
+                (Scope { reference: Some("ref lg-aaaa".into()), ..Scope::default() }, 1),
+                (Scope { reference: Some("LG-AAAA".into()), ..of_ashby() }, 1),
+                (Scope { reference: Some("LG-BBBB".into()), ..of_ashby() }, 0),
+                (Scope { since: Some(now_ - 1.hours()), until: Some(now_ + 1.hours()), ..Scope::default() }, 4),
+                (Scope { since: Some(now_ + 1.hours()), ..Scope::default() }, 0),
+                (Scope { message_id: Some("<nobody@x.uk>".into()), ..Scope::default() }, 0),
+            ] {
+                assert_eq!(keeping.hold(hold("C-1", scope.clone(), 30), now()).unwrap().1.rows, rows, "{scope:?}");
+            }
+            assert_eq!(keeping.lift("C-1").unwrap(), 6);
+            assert_eq!(keeping.lift("C-1").unwrap(), 0);
+            assert_eq!(keeping.db.statements().number("SELECT count(*) FROM hold_copy", &[]).unwrap(), 0);
+        });
     });
 }
 
 #[test]
 fn held_mail_is_kept_for_a_case_with_its_content() {
-    on_each(|options| {
-        let mut custody = custody::open(options).unwrap();
-        let at = now();
-        let sheet = Sheet {
-            reference: "LG-HELD".into(),
-            taken: at,
-            reverse_path: CLERK.into(),
-            recipients: vec![Recipient { address: ASHBY.into(), parameters: String::new(), state: custody::Fate::Waiting }],
-            origin: Origin { sender: CLERK.into(), ..Origin::default() },
-            ..Sheet::default()
-        };
-        let parcel = NewParcel { state: State::Held, due: at, ends: at + 7 * DAY, sheet: sheet.clone() };
-        let deposit =
-            Deposit { kind: Mail::Mail, content: b"Subject: Hedge\r\n\r\nDear Edith\r\n".to_vec(), parcels: vec![parcel], told: vec![] };
-        let id = custody.accept(&[deposit], at).unwrap()[0][0];
-        let mut keeping = Keeping::open(options).unwrap();
-        keeping.hold(hold("2026/41", of_ashby(), 30), at).unwrap();
-        let mut keep = |keeping: &mut Keeping| keeping.keep_message(id, &sheet, || custody.content(id)).unwrap();
-        assert_eq!((keep(&mut keeping), keep(&mut keeping)), (1, 0));
-        custody.decide(id, at, &mut |_| Ok(custody::Decision::done())).unwrap();
-        let kept = keeping.kept_messages("2026/41").unwrap();
-        assert_eq!((kept[0].0.reference.as_str(), kept[0].1.as_slice()), ("LG-HELD", &b"Subject: Hedge\r\n\r\nDear Edith\r\n"[..]));
-        assert_eq!(keeping.holds(at).unwrap()[0].1.messages, 1);
+    on_each_engine(|| {
+        on_each(|options| {
+            let mut custody = custody::open(options).unwrap();
+            let at = now();
+            let sheet = Sheet {
+                reference: "LG-HELD".into(),
+                taken: at,
+                reverse_path: CLERK.into(),
+                recipients: vec![Recipient { address: ASHBY.into(), parameters: String::new(), state: custody::Fate::Waiting }],
+                origin: Origin { sender: CLERK.into(), ..Origin::default() },
+                ..Sheet::default()
+            };
+            let parcel = NewParcel { state: State::Held, due: at, ends: at + 7 * DAY, sheet: sheet.clone() };
+            let deposit = Deposit {
+                kind: Mail::Mail,
+                content: b"Subject: Hedge\r\n\r\nDear Edith\r\n".to_vec(),
+                parcels: vec![parcel],
+                told: vec![],
+            };
+            let id = custody.accept(&[deposit], at).unwrap()[0][0];
+            let mut keeping = Keeping::open(options).unwrap();
+            keeping.hold(hold("2026/41", of_ashby(), 30), at).unwrap();
+            let mut keep = |keeping: &mut Keeping| keeping.keep_message(id, &sheet, || custody.content(id)).unwrap();
+            assert_eq!((keep(&mut keeping), keep(&mut keeping)), (1, 0));
+            custody.decide(id, at, &mut |_| Ok(custody::Decision::done())).unwrap();
+            let kept = keeping.kept_messages("2026/41").unwrap();
+            assert_eq!((kept[0].0.reference.as_str(), kept[0].1.as_slice()), ("LG-HELD", &b"Subject: Hedge\r\n\r\nDear Edith\r\n"[..]));
+            assert_eq!(keeping.holds(at).unwrap()[0].1.messages, 1);
+        });
     });
 }
 
 #[test]
 fn a_note_goes_with_its_row() {
-    on_each(|options| {
-        let recorder = written(options);
-        let mut keeping = Keeping::open(options).unwrap();
-        let note = Note { time: Timestamp::now(), by: "clerk".into(), text: "She says it was her husband who wrote".into() };
-        assert_eq!(keeping.annotate(ASHBY, "lg-cccc", &note).unwrap(), 1);
-        assert_eq!(keeping.annotate(ASHBY, "LG-BBBB", &note).unwrap(), 0, "not her row");
-        let noted = |keeping: &mut Keeping| {
-            let dossier = keeping.dossier(ASHBY, &[], now()).unwrap();
-            dossier.rows.into_iter().flat_map(|r| r.notes).collect::<Vec<_>>()
-        };
-        assert_eq!(noted(&mut keeping), std::slice::from_ref(&note));
-        let question = Question {
-            reference: Some("LG-CCCC".into()),
-            since: Timestamp::now() - 1.hours(),
-            until: Timestamp::now() + 1.hours(),
-            ..Question::default()
-        };
-        assert_eq!(look_up(options, &question, "a test", "clerk").unwrap().hits[0].notes, std::slice::from_ref(&note));
-        // A case keeps it with the row.
-        keeping.hold(hold("2026/41", of_ashby(), 1000), now()).unwrap();
-        purge(&recorder, now() + 400 * DAY);
-        assert_eq!(noted(&mut keeping), [note]);
-        keeping.lift("2026/41").unwrap();
-        assert_eq!(noted(&mut keeping), []);
+    on_each_engine(|| {
+        on_each(|options| {
+            let recorder = written(options);
+            let mut keeping = Keeping::open(options).unwrap();
+            let note = Note { time: Timestamp::now(), by: "clerk".into(), text: "She says it was her husband who wrote".into() };
+            assert_eq!(keeping.annotate(ASHBY, "lg-cccc", &note).unwrap(), 1);
+            assert_eq!(keeping.annotate(ASHBY, "LG-BBBB", &note).unwrap(), 0, "not her row");
+            let noted = |keeping: &mut Keeping| {
+                let dossier = keeping.dossier(ASHBY, &[], now()).unwrap();
+                dossier.rows.into_iter().flat_map(|r| r.notes).collect::<Vec<_>>()
+            };
+            assert_eq!(noted(&mut keeping), std::slice::from_ref(&note));
+            let question = Question {
+                reference: Some("LG-CCCC".into()),
+                since: Timestamp::now() - 1.hours(),
+                until: Timestamp::now() + 1.hours(),
+                ..Question::default()
+            };
+            assert_eq!(look_up(options, &question, "a test", "clerk").unwrap().hits[0].notes, std::slice::from_ref(&note));
+            // A case keeps it with the row.
+            keeping.hold(hold("2026/41", of_ashby(), 1000), now()).unwrap();
+            purge(&recorder, now() + 400 * DAY);
+            assert_eq!(noted(&mut keeping), [note]);
+            keeping.lift("2026/41").unwrap();
+            assert_eq!(noted(&mut keeping), []);
+        });
     });
 }
 
