@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::desk::{Desk, now};
 use super::{Options, Pace, Setup, Shared};
 use crate::config::settings::UpstreamTls;
+use crate::observe::crash::{self, Point};
 use crate::records::StoreError;
 use crate::records::custody::{Becomes, Decision, Kind, LEASE, NewParcel, Parcel, State};
 
@@ -347,8 +348,12 @@ async fn send<T: AsyncRead + AsyncWrite + Unpin>(
         Err(mail_send::Error::UnexpectedReply(reply)) => return fate_of(reply.code),
         Err(error) => return Err(error.into()),
     }
+    crash::here(Point::NoticeEnvelope);
     match client.data(&letter.message).await {
-        Ok(_) => Ok(Fate::Delivered),
+        Ok(_) => {
+            crash::here(Point::NoticeTaken);
+            Ok(Fate::Delivered)
+        }
         Err(mail_send::Error::UnexpectedReply(reply)) => fate_of(reply.code),
         Err(error) => Err(error.into()),
     }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::sealing::{PeriodKey, SiteKey, Wrapping, random_octets};
 use super::{RecordClass, StoreError};
+use crate::observe::crash::{self, Point};
 
 /// The keys, unwrapped as they are needed.
 pub struct Keyring {
@@ -109,11 +110,13 @@ impl Keyring {
         let expires = until.saturating_add(millis(retention));
         let key = Zeroizing::new(random_octets::<32>()?);
         let wrapped = self.wrapping.wrap(&key, &about(class, starts))?;
+        crash::here(Point::KeyMaking);
         // Another process may have made it a moment ago: then theirs is taken.
         self.db.execute(
             "INSERT OR IGNORE INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![class.number(), starts, until, expires, wrapped],
         )?;
+        crash::here(Point::KeyMade);
         let period = self.stored(class, at)?.ok_or(StoreError::Damaged)?;
         Ok(self.remember(class, period))
     }

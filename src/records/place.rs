@@ -10,6 +10,7 @@ use super::sealing::SiteKey;
 use super::store::Store;
 use super::{StoreError, custody};
 use crate::config::settings::{Database, Retention, Settings};
+use crate::observe::crash::{self, Point};
 
 /// What the store needs to know of the settings.
 #[derive(Clone, Debug)]
@@ -82,7 +83,9 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     }
     let site = SiteKey::generate()?;
     site.write(&new)?;
+    crash::here(Point::SiteKeyMade);
     Keyring::create(key, &site)?;
+    crash::here(Point::RingMade);
     // The database is made under another name too: under its own name it is whole.
     let unfinished = database.with_extension("new");
     if unfinished.exists() {
@@ -91,12 +94,14 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     Store::create(&unfinished)?;
     fs::rename(&unfinished, database).map_err(|e| StoreError::io(database, e))?;
     sync_folder(database)?;
+    crash::here(Point::DatabaseNamed);
     finish(&new, options)
 }
 
 fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
     fs::rename(new, &options.key_file).map_err(|e| StoreError::io(&options.key_file, e))?;
     sync_folder(&options.key_file)?;
+    crash::here(Point::SiteKeyNamed);
     prepare_custody(options)
 }
 

@@ -14,6 +14,7 @@ use super::row;
 use super::sealing::{Nonces, RowPlace, SiteKey, Table, random_octets};
 use super::tally::Tally;
 use super::{RecordClass, StoreError, past};
+use crate::observe::crash::{self, Point};
 use crate::policy::past::{Answer, Question};
 
 /// The database and the keys, owned by one thread.
@@ -191,7 +192,9 @@ impl Store {
             }
         }
         tally.write(&tx)?;
+        crash::here(Point::RecordWritten);
         tx.commit()?;
+        crash::here(Point::RecordCommitted);
         // One long list must not hold its memory for ever.
         if self.buffer.capacity() > 1 << 20 {
             self.buffer = Vec::new();

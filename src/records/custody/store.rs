@@ -9,6 +9,7 @@ use super::{
     Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, KEPT, Kind, LEASE, MOST, NewParcel, Parcel, Purged, Sheet, State, TOLD,
     Which,
 };
+use crate::observe::crash::{self, Point};
 use crate::records::database::{Database, Durability, Location, Row, Schema, Statements, values};
 use crate::records::keyring::{Keyring, millis};
 use crate::records::place::Options;
@@ -114,7 +115,10 @@ impl Custody for Store {
             if have.cast_unsigned() + adds as u64 > MOST {
                 return Err(StoreError::QueueFull);
             }
-            deposits.iter().map(|deposit| sealer.deposit(tx, deposit, now)).collect()
+            crash::here(Point::DepositBegun);
+            let ids = deposits.iter().map(|deposit| sealer.deposit(tx, deposit, now)).collect();
+            crash::here(Point::DepositWritten);
+            ids
         })
     }
 
@@ -145,6 +149,7 @@ impl Custody for Store {
             );
             tx.all(&sql, values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64], Found::read)
         })?;
+        crash::here(Point::Claimed);
         let mut claim = Claim::default();
         for row in found {
             match self.sealer.parcel(&row) {
@@ -179,20 +184,27 @@ impl Custody for Store {
                 }
                 sealer.become_(tx, &row, decision, now)?;
             }
+            crash::here(Point::SettleWritten);
             Ok(())
-        })
+        })?;
+        crash::here(Point::Settled);
+        Ok(())
     }
 
     fn decide(&mut self, id: i64, now: i64, act: &mut dyn FnMut(&Parcel) -> Result<Decision, StoreError>) -> Result<Decided, StoreError> {
         let (sealer, holder, alone) = (&self.sealer, self.holder, self.alone);
-        self.db.transaction(|tx| {
+        let decided = self.db.transaction(|tx| {
             let Some(row) = sealer.row(tx, id)? else { return Ok(Decided::Absent) };
             if row.leased > tx.clock(now)? && (!alone || row.holder == holder) {
                 return Ok(Decided::Busy);
             }
             let parcel = sealer.parcel(&row).map_err(Unopened::error)?;
-            sealer.become_(tx, &row, &act(&parcel)?, now).map(Decided::Done)
-        })
+            let done = sealer.become_(tx, &row, &act(&parcel)?, now)?;
+            crash::here(Point::DecisionWritten);
+            Ok(Decided::Done(done))
+        })?;
+        crash::here(Point::Decided);
+        Ok(decided)
     }
 
     fn list(&mut self, which: Which) -> Result<Vec<Parcel>, StoreError> {
@@ -251,9 +263,11 @@ impl Custody for Store {
             let told = tx.execute("DELETE FROM told WHERE expires <= ?1", values![now])?;
             Ok(Purged { notices: all - broken, broken, told, keys: 0 })
         })?;
+        crash::here(Point::CustodyRowsPurged);
         for class in [RecordClass::Custody, RecordClass::Held] {
             purged.keys += self.sealer.ring.borrow_mut().drop_expired(class, now)? as u64;
         }
+        crash::here(Point::CustodyKeysPurged);
         if purged != Purged::default() {
             self.db.reclaim()?;
         }
