@@ -6,8 +6,8 @@ use aws_lc_rs::aead::NONCE_LEN;
 use zeroize::Zeroizing;
 
 use super::{
-    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, KEPT, Kind, LEASE, MOST, NewParcel, Parcel, Purged, Sheet, State, TOLD,
-    Which,
+    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, FARTHEST, KEPT, Kind, LEASE, MOST, NewParcel, Parcel, Purged, Sheet,
+    State, TOLD, Which,
 };
 use crate::observe::crash::{self, Point};
 use crate::records::database::{Database, Durability, Location, Row, Schema, Statements, values};
@@ -142,12 +142,13 @@ impl Custody for Store {
             let free = if alone { "(leased <= ?5 OR holder <> ?1)" } else { "leased <= ?5" };
             let sql = format!(
                 "UPDATE parcel SET holder = ?1, leased = ?2 WHERE id IN
-                   (SELECT id FROM parcel WHERE kind = ?3 AND state = {waiting} AND due <= ?4 AND {free} ORDER BY due, id LIMIT ?6{locked})
+                   (SELECT id FROM parcel WHERE kind = ?3 AND state = {waiting} AND (due <= ?4 OR due > ?7) AND {free}
+                   ORDER BY due, id LIMIT ?6{locked})
                  RETURNING {COLUMNS}",
                 waiting = State::Waiting as i64,
                 locked = tx.skip_locked(),
             );
-            tx.all(&sql, values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64], Found::read)
+            tx.all(&sql, values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64, now + millis(FARTHEST)], Found::read)
         })?;
         crash::here(Point::Claimed);
         let mut claim = Claim::default();
@@ -265,7 +266,13 @@ impl Custody for Store {
         })?;
         crash::here(Point::CustodyRowsPurged);
         for class in [RecordClass::Custody, RecordClass::Held] {
-            purged.keys += self.sealer.ring.borrow_mut().drop_expired(class, now)? as u64;
+            // A clock that runs ahead must not make unreadable what still waits.
+            let oldest = "SELECT min(period) FROM (SELECT period FROM content WHERE class = ?1 UNION ALL
+                          SELECT period FROM parcel WHERE class = ?1) AS needed";
+            let oldest = self.db.statements().first(oldest, values![i64::from(class.number())], |row| row.optional(0))?.flatten();
+            let mut ring = self.sealer.ring.borrow_mut();
+            let needed = oldest.map(|starts| ring.period(class, starts)).transpose()?.flatten();
+            purged.keys += ring.drop_expired(class, needed.map_or(now, |period| now.min(period.expires - 1)))? as u64;
         }
         crash::here(Point::CustodyKeysPurged);
         if purged != Purged::default() {
