@@ -19,6 +19,7 @@ mod disk;
 mod kills;
 mod power_cut;
 mod remains;
+mod scan;
 mod shim;
 
 /// How long anything may take to arrive that must.
