@@ -130,3 +130,35 @@ fn what_cannot_be_opened_is_set_aside_and_holds_nobody_up() {
     assert_eq!(arrivals.doubled(), Ok(0));
     drop(provider);
 }
+
+/// What is to free space must not need any: a full disk with expired records is purged all the same, sooner or later.
+#[test]
+fn a_purge_frees_space_on_a_full_disk() {
+    let (sink, _arrivals) = Arrivals::upstream();
+    let Some(site) = around(site("purge", sink.address).retention("events = \"3s\"\nincidents = \"3s\""), "a full disk") else { return };
+    let mut gateway = site.prepare();
+    let shim = Shim::of(&gateway);
+    gateway.restart();
+    let rows = || {
+        let path = gateway.data().join("lychgate.db");
+        let db = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        db.query_row("SELECT count(*) FROM record", [], |row| row.get::<_, i64>(0)).ok()
+    };
+    let mut client = connect(gateway.address("in")).expect("it answers");
+    for n in 0..300 {
+        assert_eq!(send(&mut client, &format!("purge-{n}"), Fate::Relayed), Ok(250));
+    }
+    let end = Instant::now() + PATIENCE;
+    while rows() == Some(0) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let before = rows().expect("the record can be read");
+    assert!(before > 0, "nothing was recorded");
+    shim.room(Some(0));
+    let end = Instant::now() + PATIENCE;
+    while rows() != Some(0) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(rows(), Some(0), "of {before}:\n{}", gateway.tail(20));
+    assert!(shim.refused() > 0, "the disk was never full");
+}

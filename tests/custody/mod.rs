@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use self::shim::Shim;
 use crate::support::client::{Client, stuffed};
 use crate::support::gateway::{Gateway, Site};
 use crate::support::sink::{Captured, Sink};
-use crate::support::{CLERK, Random};
+use crate::support::{CLERK, Random, loopback, port};
 
 mod clock;
 mod crash_points;
 mod disk;
+mod groups;
 mod kills;
 mod power_cut;
 mod remains;
@@ -81,6 +83,9 @@ struct Arrivals {
     /// Messages of each connection.
     taken: Mutex<BTreeMap<u64, u64>>,
     seen: Mutex<BTreeSet<String>>,
+    /// Of a gateway with the shim: how much stood in its log when something first came.
+    shim: OnceLock<Shim>,
+    at: Mutex<BTreeMap<Arrived, u64>>,
     messages: AtomicUsize,
 }
 
@@ -125,11 +130,23 @@ impl Arrivals {
         let mut copies = self.copies.lock().expect("no other panics");
         for recipient in &captured.recipients {
             let to = recipient.split_once('<').and_then(|(_, r)| r.split_once('>')).expect("a path").0.to_string();
-            copies.entry((id.clone(), what, to)).or_default().push(place);
+            let arrived = (id.clone(), what, to);
+            if let Some(shim) = self.shim.get() {
+                self.at.lock().expect("no other panics").entry(arrived.clone()).or_insert_with(|| shim.position());
+            }
+            copies.entry(arrived).or_default().push(place);
         }
         if self.seen.lock().expect("no other panics").insert(id) {
             self.messages.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn watch(&self, shim: Shim) {
+        assert!(self.shim.set(shim).is_ok(), "one gateway, one log");
+    }
+
+    fn taken_at(&self) -> BTreeMap<Arrived, u64> {
+        self.at.lock().expect("no other panics").clone()
     }
 
     fn copies(&self) -> BTreeMap<Arrived, Vec<(u64, u64)>> {
@@ -301,6 +318,11 @@ fn content(id: &str, fate: Fate) -> String {
         fate.recipients().join(", "),
         fate.subject()
     )
+}
+
+/// Notices and mail in custody leave by an upstream that is away.
+fn away(site: Site) -> Site {
+    site.upstream("away", loopback(port()), "none", "").table("[outbox]\nupstream = \"away\"\nfrom = \"gate@wragby.test\"")
 }
 
 /// Parcels that still wait to be delivered. None while the store cannot be asked.

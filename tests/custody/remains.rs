@@ -132,6 +132,19 @@ impl Content<'_> {
     }
 }
 
+/// How often a file of this name was synced.
+pub fn syncs(log: &[u8], name: &str) -> usize {
+    let mut inode = None;
+    let of = |entry: Entry<'_>| match entry.kind {
+        1 if entry.octets.ends_with(name.as_bytes()) => {
+            inode = Some(entry.file);
+            false
+        }
+        kind => kind == 4 && inode == Some(entry.file),
+    };
+    entries(log).map(of).filter(|synced| *synced).count()
+}
+
 /// The whole entries of a log, which may end within one.
 fn entries(mut log: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     std::iter::from_fn(move || {

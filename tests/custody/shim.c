@@ -29,6 +29,7 @@ struct control {
   int64_t swallow; /* 1: fsync of files does nothing; 2: of folders; 3: of the keyring and its journal */
   int64_t ahead;   /* milliseconds by which the clock is wrong */
   int64_t refused; /* counted: writes that found the disk full */
+  int64_t slow;    /* microseconds that each sync takes longer */
 };
 
 enum { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, SYNC_FOLDER };
@@ -184,6 +185,7 @@ TRUNCATE_(ftruncate64, off64_t)
     /* Of the writes that others do meanwhile it promises nothing, so it stands where it began. */ \
     pthread_mutex_lock(&mutex);                                               \
     int done = real(fd);                                                      \
+    if (control->slow) usleep(control->slow);                                 \
     if (!done) note(kind == FOLDER_ ? SYNC_FOLDER : SYNC, fds[fd].inode, 0, "", 0, NULL); \
     int error = errno;                                                        \
     pthread_mutex_unlock(&mutex);                                             \

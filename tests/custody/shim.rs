@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::support::gateway::{Gateway, Site};
 use crate::support::skip;
@@ -36,7 +37,7 @@ pub enum Swallow {
 /// A site with the shim around it, which logs what is done to its data folder.
 pub fn around(site: Site, what: &str) -> Option<Site> {
     let library = library(what)?;
-    let control: Vec<u8> = [-1i64, 0, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
+    let control: Vec<u8> = [-1i64, 0, 0, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
     let path = |name: &str| format!("{{site}}/{name}");
     Some(
         site.file("shim.control", control)
@@ -76,6 +77,11 @@ impl Shim {
     /// The clock is wrong by so many milliseconds.
     pub fn clock(&self, ahead: i64) {
         self.set(2, ahead);
+    }
+
+    /// Each sync takes so much longer.
+    pub fn slow(&self, by: Duration) {
+        self.set(4, i64::try_from(by.as_micros()).expect("a short time"));
     }
 
     /// Writes that found the disk full.
