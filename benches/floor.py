@@ -4,7 +4,7 @@
     benches/floor.py                    build for release, run bursts and pure benchmarks, compare
     benches/floor.py --write            the same, and raise the committed figures to what was seen where that is better
     benches/floor.py --handicap 1       one gateway more in the way: a slowdown of twice, which must fail
-    benches/floor.py --only pure|burst  one half
+    benches/floor.py --only pure|burst|store  one part
     benches/floor.py --binary F         a gateway that is built already
 
 Every burst figure is a ratio to the same load with no gateway, taken beside it in the same run. Needs Python 3.11 and, for
@@ -28,17 +28,19 @@ def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--write", action="store_true")
     a.add_argument("--handicap", type=int, default=0)
-    a.add_argument("--only", choices=["burst", "pure"])
+    a.add_argument("--only", choices=["burst", "pure", "store"])
     a.add_argument("--binary")
     a.add_argument("--repeat", type=int)
     a.add_argument("--strict", action="store_true", help="a missing valgrind is a failure")
     options = a.parse_args()
     floor = tomllib.loads(FLOOR.read_text())
     faults, seen = [], {}
-    if options.only != "pure":
+    if options.only in (None, "burst"):
         seen.update(bursts(options, floor["burst"], faults))
-    if options.only != "burst":
+    if options.only in (None, "pure"):
         seen.update(pure(options, floor["pure"], faults))
+    if options.only in (None, "store"):
+        store(floor["store"], faults)
     if options.write and not options.handicap:
         write(seen)
     for fault in faults:
@@ -124,6 +126,23 @@ def pure(options, table, faults):
     for name in committed.keys() - set(names):
         faults.append(f"{name}: a count is committed, but there is no such benchmark")
     return seen
+
+
+def store(table, faults):
+    binary = built(["bench", "--no-run", "--bench", "store"], "store")
+    figures = measured([binary, "--json", "--rows", str(table["rows"])])
+    if figures is None:
+        faults.append("the stores could not be measured")
+        return
+    bounds = [(name, most, lambda now, most: now > most, "at most") for name, most in table["at-most"].items()]
+    bounds += [(name, least, lambda now, least: now < least, "at least") for name, least in table["at-least"].items()]
+    for name, bound, is_bad, word in bounds:
+        now = figures.pop(name, None)
+        bad = now is None or is_bad(now, bound)
+        print(f"{'bad ' if bad else 'ok  '}  {name:<28} {'-' if now is None else f'{now:.2f}':>12}   {word} {bound}", flush=True)
+        if bad:
+            faults.append(f"{name}: {now}, {word} {bound}")
+    print("      " + ", ".join(f"{name} {now:,.2f}" for name, now in figures.items()), flush=True)
 
 
 def instructions(binary, name, iterations):

@@ -3,6 +3,8 @@
 //! Never an address, a subject or a word of a message above debug level: the types that hold them show none in `Debug`, and a
 //! figure's labels are listener names, rule ids and fixed words only, so that their number is bounded by the site file.
 
+pub mod crash;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -8,6 +8,7 @@ mod support;
 
 mod architecture;
 mod bad_sites;
+mod custody;
 mod demo;
 mod dialogs;
 mod evasions;

@@ -460,7 +460,11 @@ impl Resolver<'_> {
     /// The store and its key are made together and live together; one without the other is a restore gone half way.
     fn key_and_database(&self, database: &Path, shown: &Path, key_file: &Path, span: Range<usize>, d: &mut Diagnostics) {
         let key = self.files.resolve(key_file);
+        // A first start that was cut short leaves the key under its temporary name, and the next one finishes it.
+        let mut unfinished = key.clone().into_os_string();
+        unfinished.push(".new");
         match (database.exists(), key.exists()) {
+            (true, false) if Path::new(&unfinished).exists() => {}
             (true, false) => {
                 let message = format!("{} is there, and its key {} is missing", shown.display(), key_file.display());
                 d.error(

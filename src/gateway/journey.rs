@@ -15,6 +15,7 @@ use crate::evidence::authentication::{Authenticated, Claims};
 use crate::evidence::clamd::{ScanFault, Scanned};
 use crate::message::view::View;
 use crate::message::{EditPlan, RawMessage, Splice};
+use crate::observe::crash::{self, Point};
 use crate::observe::{Part, PartState};
 use crate::outbox::Told;
 use crate::policy::detect::recipients;
@@ -117,7 +118,10 @@ impl Session {
         let dot = Instant::now();
         let mut heard = true;
         let outcome = match self.relay(&judged.message, &plan).await {
-            Ok(Final::Committed(committed)) => Ok(committed),
+            Ok(Final::Committed(committed)) => {
+                crash::here(Point::Relayed);
+                Ok(committed)
+            }
             Ok(Final::Refused(reply)) => {
                 shared.metrics.listener(self.listener).upstream_refused.inc();
                 Err(reply)

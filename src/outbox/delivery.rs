@@ -17,11 +17,14 @@ use tokio_rustls::TlsConnector;
 use super::desk::{Desk, now};
 use super::{Options, Pace, Setup, Shared};
 use crate::config::settings::UpstreamTls;
+use crate::observe::crash::{self, Point};
 use crate::records::StoreError;
 use crate::records::custody::{Becomes, Decision, Kind, LEASE, NewParcel, Parcel, State};
 
 /// Letters on one connection: providers limit them, and a lost connection should cost little.
 const TOGETHER: usize = 20;
+/// How long a store that cannot be read is let alone: a disk that was full has room again when somebody made it, not by waiting.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs until the outbox is gone.
 pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, desk: Desk, shared: Arc<Shared>) {
@@ -129,7 +132,7 @@ async fn due(desk: &Desk, most: usize) -> Option<Result<Due, Duration>> {
         Err(StoreError::Stopped) => None,
         Err(error) => {
             tracing::error!(event = "custody_unreadable", %error, "notices wait: the custody store cannot be read");
-            Some(Err(Duration::from_secs(60)))
+            Some(Err(STORE_PAUSE))
         }
     }
 }
@@ -297,13 +300,19 @@ fn put_off(letter: Parcel, pace: &Pace) -> Decision {
     Decision { becomes: Becomes::This(Box::new(again)), also: Vec::new() }
 }
 
-/// The store must hear what became of a letter, or it would be sent again.
+/// The store must hear what became of a letter, however long it takes to come back: otherwise it would be sent again.
 async fn settle(desk: &Desk, id: i64, decision: Decision) -> Result<(), Trouble> {
-    let settled = desk.with(move |custody, now| custody.settle(vec![(id, decision)], now)).await;
-    settled.map_err(|error| {
-        tracing::error!(event = "notice_not_settled", %error, "the custody store cannot be written: a notice may be sent again");
-        Trouble::Connection
-    })
+    loop {
+        let decided = decision.clone();
+        match desk.with(move |custody, now| custody.settle(vec![(id, decided)], now)).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Stopped) => return Err(Trouble::Connection),
+            Err(error) => {
+                tracing::error!(event = "notice_not_settled", %error, "what became of a notice cannot be written down yet");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -347,8 +356,12 @@ async fn send<T: AsyncRead + AsyncWrite + Unpin>(
         Err(mail_send::Error::UnexpectedReply(reply)) => return fate_of(reply.code),
         Err(error) => return Err(error.into()),
     }
+    crash::here(Point::NoticeEnvelope);
     match client.data(&letter.message).await {
-        Ok(_) => Ok(Fate::Delivered),
+        Ok(_) => {
+            crash::here(Point::NoticeTaken);
+            Ok(Fate::Delivered)
+        }
         Err(mail_send::Error::UnexpectedReply(reply)) => fate_of(reply.code),
         Err(error) => Err(error.into()),
     }

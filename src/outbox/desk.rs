@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::{Enqueued, MOST, Setup, Shared, Told, letter};
+use crate::observe::crash::{self, Point};
 use crate::records::StoreError;
 use crate::records::custody::{self, Custody, Deposit, Kind, NewParcel, Recipient, Sheet, State};
 
@@ -136,6 +137,7 @@ impl Keeper {
             Err(StoreError::QueueFull) => StoreError::QueueFull,
             _ => StoreError::Unwritten,
         };
+        crash::here(Point::DepositCommitted);
         let mut taken = result.as_ref().ok().map(|ids| ids.iter().cloned());
         let arrived = taken.as_ref().is_some_and(|ids| ids.len() > 0);
         for waiting in group.waiting {

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::database::{Database, Durability, Location, Row, Schema, Value, values};
 use super::sealing::{PeriodKey, SiteKey, Wrapping, random_octets};
 use super::{RecordClass, StoreError};
+use crate::observe::crash::{self, Point};
 
 const SCHEMA: Schema = Schema {
     part: "keyring",
@@ -121,9 +122,11 @@ impl Keyring {
             let expires = until.saturating_add(millis(retention));
             let wrapped = wrapping.wrap(&key, &about(class, starts))?;
             let insert = "INSERT INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)";
+            crash::here(Point::KeyMaking);
             tx.execute(insert, values![number, starts, until, expires, &wrapped])?;
             Ok((starts, until, expires, wrapped))
         })?;
+        crash::here(Point::KeyMade);
         let period = self.unwrap(class, found)?;
         Ok(self.remember(class, period))
     }

@@ -29,6 +29,7 @@ pub mod retention;
 pub mod rights;
 pub mod row;
 pub mod sealing;
+mod spare;
 mod store;
 mod tally;
 pub mod trace;

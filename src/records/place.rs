@@ -9,6 +9,7 @@ use super::keyring::Keyring;
 use super::sealing::SiteKey;
 use super::{StoreError, custody};
 use crate::config::settings::{Database, Retention, Settings};
+use crate::observe::crash::{self, Point};
 
 /// What the store needs to know of the settings.
 #[derive(Clone, Debug)]
@@ -93,7 +94,9 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     }
     let site = SiteKey::generate()?;
     site.write(&new)?;
+    crash::here(Point::SiteKeyMade);
     Keyring::create(&options.keyring, &site)?;
+    crash::here(Point::RingMade);
     // The database is made under another name too: under its own name it is whole.
     let unfinished = database.with_extension("new");
     if unfinished.exists() {
@@ -107,6 +110,7 @@ pub fn prepare(options: &Options) -> Result<(), StoreError> {
     drop(db);
     fs::rename(&unfinished, database).map_err(|e| StoreError::io(database, e))?;
     sync_folder(database)?;
+    crash::here(Point::DatabaseNamed);
     finish(&new, options)
 }
 
@@ -139,6 +143,7 @@ fn prepare_on_server(options: &Options, new: &Path) -> Result<(), StoreError> {
 fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
     fs::rename(new, &options.key_file).map_err(|e| StoreError::io(&options.key_file, e))?;
     sync_folder(&options.key_file)?;
+    crash::here(Point::SiteKeyNamed);
     prepare_custody(options)
 }
 

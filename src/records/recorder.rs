@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::entry::{Entry, Kept, Outcome};
 use super::retention::{Progress, Receipt, interval};
+use super::spare::Spare;
 use super::store::{Address, Store};
 use super::{Options, Rates, StoreError};
 use crate::policy::past::{Answer, Question};
@@ -159,7 +160,9 @@ impl Recorder {
             asked: Vec::new(),
             waiting: Vec::new(),
             resume: Instant::now(),
+            spare: Spare::of(options.database.file()),
         };
+        writer.spare.make();
         let thread = std::thread::Builder::new().name("records".into()).spawn(move || writer.run()).map_err(StoreError::Thread)?;
         let inner =
             Inner { shared, writer: Mutex::new(Some(thread)), mandatory, monitored: options.monitoring.is_some(), rates: Arc::default() };
@@ -375,6 +378,7 @@ struct Writer {
     waiting: Vec<oneshot::Sender<Result<Receipt, StoreError>>>,
     /// Not before this is a purge tried again that another process had begun.
     resume: Instant,
+    spare: Spare,
 }
 
 impl Writer {
@@ -574,6 +578,7 @@ impl Writer {
                 for answer in self.waiting.drain(..) {
                     let _ = answer.send(Ok(receipt.clone()));
                 }
+                self.spare.make();
                 self.due_after(interval(&self.store))
             }
             // Another process is at it: what is asked of this one waits for its turn.
@@ -582,6 +587,12 @@ impl Writer {
                 self.asked.extend(self.waiting.drain(..).map(|answer| (how, answer)));
                 self.resume = Instant::now() + Duration::from_millis(200);
                 self.resume
+            }
+            // At once, before anybody else takes the room; what this frees lets the rest go on.
+            Err(error) if error.is_full() && self.spare.give_up() => {
+                tracing::warn!(event = "record_spare", "the disk is full: expired records are deleted with room that was kept for that");
+                self.purge = Some(receipt);
+                self.purge_some()
             }
             Err(error) => {
                 tracing::error!(event = "record_purge_failed", %error, "expired records could not be deleted; this is tried again");

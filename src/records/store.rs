@@ -12,6 +12,7 @@ use super::row;
 use super::sealing::{Nonces, RowPlace, Table, random_octets};
 use super::tally::Tally;
 use super::{RecordClass, StoreError, past};
+use crate::observe::crash::{self, Point};
 use crate::policy::past::{Answer, Question};
 
 pub(super) const SCHEMA: Schema = Schema {
@@ -164,8 +165,11 @@ impl Store {
                     past::remember(tx, ring, past, options, entry.time.as_millisecond(), imprint)?;
                 }
             }
-            tally.write(tx)
+            tally.write(tx)?;
+            crash::here(Point::RecordWritten);
+            Ok(())
         })?;
+        crash::here(Point::RecordCommitted);
         self.batches.clear();
         Ok(places)
     }

@@ -153,8 +153,13 @@ fn session(mut wire: Wire, behaviour: &Behaviour, heard: &Mutex<Visits>) -> Opti
                 if reply[0] == b'3' {
                     wire.send(&reply).ok()?;
                     let content = content(&mut wire)?;
-                    let captured =
-                        Captured { mail: mail.clone(), recipients: std::mem::take(&mut recipients), wire: content.clone(), content };
+                    let captured = Captured {
+                        mail: mail.clone(),
+                        recipients: std::mem::take(&mut recipients),
+                        wire: content.clone(),
+                        content,
+                        session: 0,
+                    };
                     let mut heard = heard.lock().ok()?;
                     heard.messages.push(captured);
                     heard.by.push(by);

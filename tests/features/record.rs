@@ -182,7 +182,7 @@ fn nothing_can_be_read_in_the_files() {
         "Agenda",
         "Grievance",
         "LG-",
-        "kept",
+        "2.0.0 kept",
         "resident asked",
     ];
     // While it runs, with its log beside it, and after it has closed.

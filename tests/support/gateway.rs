@@ -100,6 +100,7 @@ impl Site {
         self
     }
 
+    /// A variable of the gateway's; `{site}` in it stands for the site's folder.
     pub fn environment(mut self, name: &str, value: &str) -> Site {
         self.environment.push((name.into(), value.into()));
         self
@@ -166,6 +167,13 @@ impl Site {
 
     /// Starts the gateway and waits until every listener answers.
     pub fn start(self) -> Gateway {
+        let mut gateway = self.prepare();
+        gateway.restart();
+        gateway
+    }
+
+    /// Writes all files and starts nothing.
+    pub fn prepare(self) -> Gateway {
         let scratch = Scratch::new(&self.name);
         let pki = certificates();
         scratch.file("tls/ca.pem", &pki.ca_pem);
@@ -181,7 +189,7 @@ impl Site {
         std::fs::create_dir_all(scratch.path().join("data")).expect("a folder can be made");
         let config = scratch.file("lychgate.toml", self.toml());
         let log = scratch.path().join("gateway.log");
-        let mut gateway = Gateway {
+        Gateway {
             child: None,
             config,
             log,
@@ -190,9 +198,7 @@ impl Site {
             environment: self.environment,
             shell: self.shell,
             scratch,
-        };
-        gateway.restart();
-        gateway
+        }
     }
 }
 
@@ -259,6 +265,11 @@ impl Gateway {
 
     /// Starts the process (again), and waits until every listener answers.
     pub fn restart(&mut self) {
+        self.try_restart().unwrap_or_else(|fault| panic!("{fault}:\n{}", self.tail(40)));
+    }
+
+    /// The same, and what became of it where it does not answer.
+    pub fn try_restart(&mut self) -> Result<(), String> {
         self.kill();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log can be written");
         let binary = binary();
@@ -273,7 +284,7 @@ impl Gateway {
             command.args(["--cpu-list", &some_processor(), &binary]);
         }
         let child = command
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value.replace("{site}", &self.scratch.path().to_string_lossy()))))
             .args(["serve", "--config"])
             .arg(&self.config)
             .stdin(Stdio::null())
@@ -287,11 +298,26 @@ impl Gateway {
             // The port is there before anybody serves it: ready is who greets.
             while !greets(address, implicit) {
                 let status = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten());
-                assert!(status.is_none(), "the gateway ended ({status:?}):\n{}", self.tail(40));
-                assert!(Instant::now() < end, "listener {name} does not answer:\n{}", self.tail(40));
+                if let Some(status) = status {
+                    return Err(format!("the gateway ended ({status})"));
+                }
+                if Instant::now() > end {
+                    return Err(format!("listener {name} does not answer"));
+                }
                 std::thread::sleep(Duration::from_millis(3));
             }
         }
+        Ok(())
+    }
+
+    /// Other variables from the next start on.
+    pub fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        self.environment = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    }
+
+    /// Where its databases are.
+    pub fn data(&self) -> PathBuf {
+        self.scratch.path().join("data")
     }
 
     /// SIGKILL, and no more of it when this returns.

@@ -1,8 +1,8 @@
 //! An honest upstream: it counts a message before it says 250 for it, ends content on CRLF.CRLF only, and keeps every octet.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::listen;
@@ -15,6 +15,8 @@ pub struct Captured {
     pub wire: Vec<u8>,
     /// The content itself.
     pub content: Vec<u8>,
+    /// Which connection it came over.
+    pub session: u64,
 }
 
 type Keep = dyn Fn(Captured) + Send + Sync;
@@ -30,16 +32,21 @@ impl Sink {
     pub fn start(offers: &'static [&'static str]) -> Sink {
         let captured = Arc::new(Mutex::new(Vec::new()));
         let into = captured.clone();
-        Sink::with(offers, captured, Arc::new(move |c| into.lock().expect("no reader panics").push(c)))
+        Sink::with(listen(), offers, captured, Arc::new(move |c| into.lock().expect("no reader panics").push(c)))
     }
 
     /// Hands what it gets to `keep`, which returns before the client hears 250.
     pub fn counting(offers: &'static [&'static str], keep: impl Fn(Captured) + Send + Sync + 'static) -> Sink {
-        Sink::with(offers, Arc::default(), Arc::new(keep))
+        Sink::with(listen(), offers, Arc::default(), Arc::new(keep))
     }
 
-    fn with(offers: &'static [&'static str], captured: Arc<Mutex<Vec<Captured>>>, keep: Arc<Keep>) -> Sink {
-        let listener = listen();
+    /// The same at an address where there was nobody until now.
+    pub fn counting_at(address: SocketAddr, offers: &'static [&'static str], keep: impl Fn(Captured) + Send + Sync + 'static) -> Sink {
+        let listener = TcpListener::bind(address).expect("the address is free");
+        Sink::with(listener, offers, Arc::default(), Arc::new(keep))
+    }
+
+    fn with(listener: TcpListener, offers: &'static [&'static str], captured: Arc<Mutex<Vec<Captured>>>, keep: Arc<Keep>) -> Sink {
         let address = listener.local_addr().expect("it is bound");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -70,6 +77,8 @@ impl Drop for Sink {
 }
 
 fn session(stream: TcpStream, offers: &[&str], keep: &Keep) -> Option<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let session = NEXT.fetch_add(1, Ordering::Relaxed);
     let _ = stream.set_nodelay(true);
     let mut out = stream.try_clone().ok()?;
     let mut input = BufReader::with_capacity(64 * 1024, stream);
@@ -104,7 +113,7 @@ fn session(stream: TcpStream, offers: &[&str], keep: &Keep) -> Option<()> {
                 out.write_all(b"354 go\r\n").ok()?;
                 let wire = data(&mut input)?;
                 let content = unstuffed(&wire);
-                keep(Captured { mail: mail.take()?, recipients: std::mem::take(&mut recipients), wire, content });
+                keep(Captured { mail: mail.take()?, recipients: std::mem::take(&mut recipients), wire, content, session });
                 "250 2.0.0 kept\r\n".into()
             }
             "BDAT" if !recipients.is_empty() => {
@@ -115,7 +124,13 @@ fn session(stream: TcpStream, offers: &[&str], keep: &Keep) -> Option<()> {
                 input.read_exact(&mut chunks[start..]).ok()?;
                 if words.next().is_some() {
                     let content = std::mem::take(&mut chunks);
-                    keep(Captured { mail: mail.take()?, recipients: std::mem::take(&mut recipients), wire: content.clone(), content });
+                    keep(Captured {
+                        mail: mail.take()?,
+                        recipients: std::mem::take(&mut recipients),
+                        wire: content.clone(),
+                        content,
+                        session,
+                    });
                 }
                 "250 2.0.0 kept\r\n".into()
             }

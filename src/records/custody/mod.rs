@@ -24,6 +24,8 @@ pub(super) const KEPT: Duration = Duration::from_secs(15 * 86_400);
 pub const TOLD: Duration = Duration::from_secs(7 * 86_400);
 /// Parcels in custody at one time.
 pub const MOST: u64 = 50_000;
+/// No parcel is put off for longer: one that seems to be was put off by a clock that was ahead, and is due.
+pub(super) const FARTHEST: Duration = Duration::from_secs(86_400);
 /// How long a parcel is one gateway's to deliver, unless it says again that it is.
 pub const LEASE: Duration = Duration::from_secs(60);
 
@@ -107,6 +109,7 @@ pub enum Becomes {
 }
 
 /// A decision: what becomes of a parcel, and what comes into custody with it, or neither.
+#[derive(Clone)]
 pub struct Decision {
     pub becomes: Becomes,
     /// Notices and bounces.

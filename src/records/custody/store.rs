@@ -6,9 +6,10 @@ use aws_lc_rs::aead::NONCE_LEN;
 use zeroize::Zeroizing;
 
 use super::{
-    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, KEPT, Kind, LEASE, MOST, NewParcel, Parcel, Purged, Sheet, State, TOLD,
-    Which,
+    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, FARTHEST, KEPT, Kind, LEASE, MOST, NewParcel, Parcel, Purged, Sheet,
+    State, TOLD, Which,
 };
+use crate::observe::crash::{self, Point};
 use crate::records::database::{Database, Durability, Location, Row, Schema, Statements, values};
 use crate::records::keyring::{Keyring, millis};
 use crate::records::place::Options;
@@ -113,7 +114,10 @@ impl Custody for Store {
             if have.cast_unsigned() + adds as u64 > MOST {
                 return Err(StoreError::QueueFull);
             }
-            deposits.iter().map(|deposit| sealer.deposit(tx, deposit, now)).collect()
+            crash::here(Point::DepositBegun);
+            let ids = deposits.iter().map(|deposit| sealer.deposit(tx, deposit, now)).collect();
+            crash::here(Point::DepositWritten);
+            ids
         })
     }
 
@@ -137,13 +141,15 @@ impl Custody for Store {
             let free = if alone { "(leased <= ?5 OR holder <> ?1)" } else { "leased <= ?5" };
             let sql = format!(
                 "UPDATE parcel SET holder = ?1, leased = ?2 WHERE id IN
-                   (SELECT id FROM parcel WHERE kind = ?3 AND state = {waiting} AND due <= ?4 AND {free} ORDER BY due, id LIMIT ?6{locked})
+                   (SELECT id FROM parcel WHERE kind = ?3 AND state = {waiting} AND (due <= ?4 OR due > ?7) AND {free}
+                   ORDER BY due, id LIMIT ?6{locked})
                  RETURNING {COLUMNS}",
                 waiting = State::Waiting as i64,
                 locked = tx.skip_locked(),
             );
-            tx.all(&sql, values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64], Found::read)
+            tx.all(&sql, values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64, now + millis(FARTHEST)], Found::read)
         })?;
+        crash::here(Point::Claimed);
         let mut claim = Claim::default();
         for row in found {
             match self.sealer.parcel(&row) {
@@ -178,20 +184,27 @@ impl Custody for Store {
                 }
                 sealer.become_(tx, &row, decision, now)?;
             }
+            crash::here(Point::SettleWritten);
             Ok(())
-        })
+        })?;
+        crash::here(Point::Settled);
+        Ok(())
     }
 
     fn decide(&mut self, id: i64, now: i64, act: &mut dyn FnMut(&Parcel) -> Result<Decision, StoreError>) -> Result<Decided, StoreError> {
         let (sealer, holder, alone) = (&self.sealer, self.holder, self.alone);
-        self.db.transaction(|tx| {
+        let decided = self.db.transaction(|tx| {
             let Some(row) = sealer.row(tx, id)? else { return Ok(Decided::Absent) };
             if row.leased > tx.clock(now)? && (!alone || row.holder == holder) {
                 return Ok(Decided::Busy);
             }
             let parcel = sealer.parcel(&row).map_err(Unopened::error)?;
-            sealer.become_(tx, &row, &act(&parcel)?, now).map(Decided::Done)
-        })
+            let done = sealer.become_(tx, &row, &act(&parcel)?, now)?;
+            crash::here(Point::DecisionWritten);
+            Ok(Decided::Done(done))
+        })?;
+        crash::here(Point::Decided);
+        Ok(decided)
     }
 
     fn list(&mut self, which: Which) -> Result<Vec<Parcel>, StoreError> {
@@ -250,6 +263,7 @@ impl Custody for Store {
             let told = tx.execute("DELETE FROM told WHERE expires <= ?1", values![now])?;
             Ok(Purged { notices: all - broken, broken, told, keys: 0 })
         })?;
+        crash::here(Point::CustodyRowsPurged);
         // However long a message has waited, and whatever the clock says: the key that opens it stays.
         let needed = "SELECT class, period FROM parcel UNION SELECT class, period FROM content";
         let needed = self.db.statements().all(needed, &[], |row| Ok((row.integer(0)?, row.integer(1)?)))?;
@@ -262,6 +276,7 @@ impl Custody for Store {
                 }
             }
         }
+        crash::here(Point::CustodyKeysPurged);
         if purged != Purged::default() {
             self.db.reclaim()?;
         }

@@ -90,6 +90,26 @@ fn a_restart_frees_what_the_one_before_had_leased() {
 }
 
 #[test]
+fn a_clock_that_was_wrong_costs_no_parcel() {
+    on_each(|open| {
+        let mut custody = open();
+        // Taken by a clock that was forty days ahead: due forty days from now, and so at once.
+        let ids = custody.accept(&[deposit(vec![parcel_to("a@x.uk")])], NOW + 40 * DAY).unwrap();
+        let ahead = NewParcel { due: NOW + 40 * DAY, ends: NOW + 45 * DAY, ..parcel_to("b@x.uk") };
+        let other = custody.accept(&[deposit(vec![ahead])], NOW + 40 * DAY).unwrap();
+        assert_eq!(claimed(custody.as_mut(), NOW), [ids[0][0], other[0][0]]);
+        // A purge by a clock that is years ahead leaves the council's mail, and the keys that open it.
+        custody.purge(NOW + 4_000 * DAY).unwrap();
+        for id in [ids[0][0], other[0][0]] {
+            assert!(custody.content(id).unwrap().is_some());
+            custody.settle(vec![(id, Decision::done())], NOW).unwrap();
+        }
+        // With the last of it the keys go too.
+        assert!(custody.purge(NOW + 4_000 * DAY).unwrap().keys > 0);
+    });
+}
+
+#[test]
 fn held_mail_is_released_as_copies_or_goes() {
     on_each(|open| {
         let mut custody = open();
