@@ -6,6 +6,7 @@ pub mod breach;
 pub mod check;
 pub mod explain;
 pub mod holds;
+pub mod keys;
 pub mod people;
 pub mod policy;
 pub mod retention;
@@ -62,6 +63,8 @@ enum Command {
     Rights(rights::Args),
     /// From a message to what it showed to whom, the 72 hours and the drafts of a breach report
     Breach(breach::Args),
+    /// The keys that the record is sealed with: what there is, and a new site key
+    Keys(keys::Args),
     /// Measure a burst of mail through the gateway beside the same burst without it
     Bench(bench::Args),
     /// Every key that the site file may hold, with its meaning
@@ -80,6 +83,7 @@ struct SiteFile {
 
 /// Does what the arguments ask (the first is the program's name).
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    undumpable();
     let command = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments.command,
         Err(told) => {
@@ -102,6 +106,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Retention(arguments) => with(arguments.config.as_deref(), |settings| retention::run(&arguments, settings)),
         Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings)),
         Command::Breach(arguments) => with(arguments.config.as_deref(), |settings| breach::run(&arguments, settings)),
+        Command::Keys(arguments) => with(arguments.config.as_deref(), |settings| keys::run(&arguments, settings)),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Policy(asked) => policy::run(&asked),
         Command::Options => {
@@ -109,6 +114,14 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// No image of this process's memory is written when it dies, and nobody else of the same user may read it: keys, credentials and mail
+/// are in it. Whoever debugs the program does so as root.
+fn undumpable() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // A system that knows no such thing still runs the gateway.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 fn serve(given: Option<&Path>) -> ExitCode {
@@ -183,6 +196,13 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn no_image_of_the_memory_is_written() {
+        let _ = run(["lychgate", "--version"].map(OsString::from).into_iter());
+        let is = rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(is, rustix::process::DumpableBehavior::NotDumpable);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod breach;
 pub mod holds;
+pub mod keys;
 pub mod masks;
 pub mod retention;
 pub mod rights;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::database::Location;
+use super::sealing::Print;
 
 /// Why the store could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +22,28 @@ pub enum StoreError {
     KeyMode { path: PathBuf, mode: u32 },
     #[error("the key file {0} is not 32 octets in base64")]
     KeyMalformed(PathBuf),
-    #[error("{0} was made with another key file than the one configured")]
-    WrongKey(Location),
+    #[error(
+        "the keyring {ring} does not belong to the key file {key} (print {print}{}). First look whether both come from the same site and the same backup; then put the key file back that belongs to it", wanted.map(|w| format!("; it wants {w}")).unwrap_or_default()
+    )]
+    WrongKey { ring: Location, key: PathBuf, print: Print, wanted: Option<Print> },
+    #[error(
+        "the site key was changed on {since}: the key file {key} holds an earlier one (print {print}; {wanted} is in force). Copy the key file from where `lychgate keys rotate` was run; a gateway that runs takes it up by itself"
+    )]
+    KeyChanged { key: PathBuf, print: Print, wanted: Print, since: jiff::Timestamp },
+    #[error(
+        "the keyring {0} is damaged: cut short, or no keyring. Stop the gateway and put the latest copy of it back; the database may stay as it is"
+    )]
+    RingDamaged(Location),
+    #[error("the keyring {path} can be read by others (mode {mode:o}). Run: chmod 600 {path}")]
+    RingMode { path: PathBuf, mode: u32 },
+    #[error(
+        "the keyring {ring} and the database {database} belong to different sites. First look which of the two was put in the wrong place; nothing was changed"
+    )]
+    AnotherSite { ring: Location, database: Location },
+    #[error(
+        "the keyring {ring} is older than the database {database}: it lacks the keys of {periods} periods since {since}, so that {rows} rows cannot be read. Was it restored from a backup? Put the latest keyring back. If there is none: lychgate keys accept-loss --reason TEXT"
+    )]
+    RingOlder { ring: Location, database: Location, periods: usize, rows: u64, since: jiff::Timestamp },
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("the store: {0}")]
@@ -75,6 +96,8 @@ impl StoreError {
                     | Code::OutOfMemory
             ),
             StoreError::Postgres(fault) => fault.may_pass(),
+            // Somebody carries the new key here.
+            StoreError::KeyChanged { .. } => true,
             StoreError::Io { .. } | StoreError::QueueFull | StoreError::Slow | StoreError::Unwritten | StoreError::Random => true,
             _ => false,
         }

@@ -45,6 +45,7 @@ impl Keeping {
         let ring = options.open_ring()?;
         let mut db = Database::open(&options.database, Durability::Full)?;
         super::store::migrate(&mut db)?;
+        super::site::same(&mut db, &ring, options)?;
         Ok(Keeping { db, ring, nonces: Nonces::new(), options: options.clone() })
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::database::{Database, Durability, Location, Row, Schema, Value, values};
-use super::sealing::{PeriodKey, SiteKey, Wrapping, random_octets};
+use super::database::{Database, Durability, Location, Row, Schema, Statements, Value, values};
+use super::rotation;
+use super::sealing::{PeriodKey, Print, SiteKey, Wrapping, random_key, random_octets};
 use super::{RecordClass, StoreError};
 use crate::observe::crash::{self, Point};
 
@@ -21,14 +22,23 @@ const SCHEMA: Schema = Schema {
     versions: &["CREATE TABLE IF NOT EXISTS key (class INTEGER NOT NULL, starts INTEGER NOT NULL, until INTEGER NOT NULL,
                                                  expires INTEGER NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (class, starts)) WITHOUT ROWID;
          CREATE TABLE IF NOT EXISTS proof (wrapped BLOB NOT NULL);
-         CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL)"],
+         CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL)",
+        // Which site it belongs to, and the prints of the site keys that it has been wrapped with.
+        "CREATE TABLE site (id BLOB PRIMARY KEY, made INTEGER NOT NULL) WITHOUT ROWID;
+         CREATE TABLE site_key (print BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID"],
 };
 
 /// The keys, unwrapped as they are needed.
 pub struct Keyring {
     // Looking a key up changes nothing that its caller could see.
-    db: RefCell<Database>,
-    wrapping: Wrapping,
+    pub(super) db: RefCell<Database>,
+    // The site key may be changed while we run: see `follow`.
+    pub(super) wrapping: RefCell<Wrapping>,
+    /// Where the new site key will be looked for; none: the one that was given is the only one.
+    key_file: Option<PathBuf>,
+    location: Location,
+    /// Names the site, in its keyring and in its database.
+    site: [u8; 16],
     /// The period in use of each class, so that a row costs no query.
     current: Vec<(RecordClass, Period)>,
 }
@@ -67,29 +77,118 @@ impl Keyring {
         Database::create(location)?;
         let mut db = Database::open(location, Durability::Final)?;
         db.migrate(&SCHEMA)?;
-        let proof = site.wrapping().wrap(&[0; 32], b"proof")?;
+        let proof = site.wrapping().wrap(&[0; 32], PROOF)?;
         db.transaction(|tx| {
-            tx.serial("proof")?;
+            tx.serial(SERIAL)?;
             if tx.number("SELECT count(*) FROM proof", &[])? > 0 {
                 return Ok(());
             }
-            tx.execute("INSERT INTO proof (wrapped) VALUES (?1)", values![&proof]).map(drop)
+            tx.execute("INSERT INTO proof (wrapped) VALUES (?1)", values![&proof])?;
+            name_site(tx, &site.print()).map(drop)
         })
     }
 
-    /// Opens the keyring and proves that it belongs to the site key.
+    /// Opens the keyring and proves that it belongs to the site key in `key_file`, or to the one that is about to take its place there.
+    pub(super) fn of(location: &Location, key_file: &Path) -> Result<Keyring, StoreError> {
+        let site = SiteKey::read(key_file)?;
+        Keyring::open_for(location, &site, Some(key_file)).or_else(|error| {
+            let refused = matches!(error, StoreError::WrongKey { .. } | StoreError::KeyChanged { .. });
+            match SiteKey::read(&rotation::new_path(key_file)) {
+                Ok(next) if refused => Keyring::open_for(location, &next, Some(key_file)).map_err(|_| error),
+                _ => Err(error),
+            }
+        })
+    }
+
+    /// Opens the keyring and proves that it belongs to this site key.
     pub(super) fn open(location: &Location, site: &SiteKey) -> Result<Keyring, StoreError> {
+        Keyring::open_for(location, site, None)
+    }
+
+    fn open_for(location: &Location, key: &SiteKey, key_file: Option<&Path>) -> Result<Keyring, StoreError> {
         if !location.may_be_there() {
             return Err(StoreError::RingMissing(location.clone()));
         }
-        let mut db = Database::open(location, Durability::Final)?;
-        db.migrate(&SCHEMA)?;
-        let wrapping = site.wrapping();
-        let proof = db.statements().first("SELECT wrapped FROM proof", &[], |row| Ok(row.octets(0)?.to_vec()))?;
-        match proof.map(|p| wrapping.unwrap(&p, b"proof")) {
-            Some(Ok(_)) => Ok(Keyring { db: RefCell::new(db), wrapping, current: Vec::new() }),
-            Some(Err(_)) => Err(StoreError::WrongKey(location.clone())),
-            None => Err(StoreError::RingMissing(location.clone())),
+        private(location)?;
+        let mut db = Database::open(location, Durability::Final).map_err(|e| damaged(e, location))?;
+        if !db.is_sound().map_err(|e| damaged(e, location))? {
+            return Err(StoreError::RingDamaged(location.clone()));
+        }
+        db.migrate(&SCHEMA).map_err(|e| damaged(e, location))?;
+        let wrapping = key.wrapping();
+        let proof = read_proof(db.statements()).map_err(|e| damaged(e, location))?;
+        match proof.map(|p| wrapping.unwrap(&p, PROOF)) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => return Err(stranger(db.statements(), location, &key.print(), key_file)),
+            None if location.file().is_some() => return Err(StoreError::RingDamaged(location.clone())),
+            None => return Err(StoreError::RingMissing(location.clone())),
+        }
+        let site = match read_site(db.statements())? {
+            Some(site) => site,
+            // It was made before sites had names.
+            None => db.transaction(|tx| {
+                tx.serial(SERIAL)?;
+                name_site(tx, &key.print())
+            })?,
+        };
+        let (db, wrapping) = (RefCell::new(db), RefCell::new(wrapping));
+        Ok(Keyring { db, wrapping, key_file: key_file.map(Path::to_owned), location: location.clone(), site, current: Vec::new() })
+    }
+
+    /// Names the site that the keyring belongs to.
+    pub fn site(&self) -> [u8; 16] {
+        self.site
+    }
+
+    /// The site key may have been changed since we opened: then the new one is taken from the key file. Says whether it was.
+    fn follow(&self) -> Result<bool, StoreError> {
+        let mut db = self.db.borrow_mut();
+        let proof = read_proof(db.statements())?.ok_or_else(|| StoreError::RingDamaged(self.location.clone()))?;
+        if self.wrapping.borrow().unwrap(&proof, PROOF).is_ok() {
+            return Ok(false);
+        }
+        let Some(key_file) = &self.key_file else { return Err(StoreError::Sealed) };
+        // While it is being changed, the new one has its name yet to get.
+        for path in [key_file.clone(), rotation::new_path(key_file)] {
+            let Ok(key) = SiteKey::read(&path) else { continue };
+            let wrapping = key.wrapping();
+            if wrapping.unwrap(&proof, PROOF).is_ok() {
+                tracing::info!(event = "site_key_followed", "the site key was changed; this process goes on with the new one");
+                *self.wrapping.borrow_mut() = wrapping;
+                return Ok(true);
+            }
+        }
+        let print = SiteKey::read(key_file)?.print();
+        Err(stranger(db.statements(), &self.location, &print, Some(key_file)))
+    }
+
+    /// Does something with the site key in force, once more if it turns out to have been changed.
+    pub(super) fn with_key_in_force<T>(
+        &self,
+        mut act: impl FnMut(&mut (dyn Statements + '_), &Wrapping) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        for last in [false, true] {
+            let done = self.db.borrow_mut().transaction(|tx| {
+                tx.serial(SERIAL)?;
+                let wrapping = self.wrapping.borrow();
+                let proof = read_proof(tx)?.ok_or_else(|| StoreError::RingDamaged(self.location.clone()))?;
+                // What is wrapped under a key that is no longer in force could be opened by nobody.
+                if wrapping.unwrap(&proof, PROOF).is_err() { Ok(None) } else { act(tx, &wrapping).map(Some) }
+            })?;
+            match done {
+                Some(done) => return Ok(done),
+                None if last => return Err(StoreError::Sealed),
+                None => drop(self.follow()?),
+            }
+        }
+        Err(StoreError::Sealed)
+    }
+
+    fn opened(&self, wrapped: &[u8], about: &[u8]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        let opened = self.wrapping.borrow().unwrap(wrapped, about);
+        match opened {
+            Err(StoreError::Sealed) if self.follow()? => self.wrapping.borrow().unwrap(wrapped, about),
+            opened => opened,
         }
     }
 
@@ -104,11 +203,9 @@ impl Keyring {
         let length = millis(period_length(class, retention));
         let natural = at.div_euclid(length) * length;
         let number = i64::from(class.number());
-        let key = Zeroizing::new(random_octets::<32>()?);
-        let wrapping = &self.wrapping;
-        let found = self.db.borrow_mut().transaction(|tx| {
+        let key = random_key()?;
+        let found = self.with_key_in_force(|tx, wrapping| {
             // Another process may have made it a moment ago: then theirs is taken.
-            tx.serial("key")?;
             if let Some(found) = tx.first(AT, values![number, at], raw)? {
                 return Ok(found);
             }
@@ -152,7 +249,15 @@ impl Keyring {
     pub fn periods(&self, class: RecordClass, from: i64, to: i64) -> Result<Vec<Period>, StoreError> {
         let touch = "SELECT starts, until, expires, wrapped FROM key WHERE class = ?1 AND until > ?2 AND starts <= ?3 ORDER BY starts";
         let rows = self.db.borrow_mut().statements().all(touch, values![i64::from(class.number()), from, to], raw)?;
-        Ok(rows.into_iter().filter_map(|r| self.unwrap(class, r).ok()).collect())
+        let mut periods = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.unwrap(class, row) {
+                Ok(period) => periods.push(period),
+                Err(StoreError::Sealed | StoreError::Damaged) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(periods)
     }
 
     /// The period of this very start.
@@ -165,8 +270,14 @@ impl Keyring {
         found.map(|r| self.unwrap(class, r)).transpose()
     }
 
+    /// Whether the key of this period, or of this number, is there.
+    pub(super) fn is_there(&self, class: RecordClass, starts: i64) -> Result<bool, StoreError> {
+        let this = "SELECT count(*) FROM key WHERE class = ?1 AND starts = ?2";
+        Ok(self.db.borrow_mut().statements().number(this, values![i64::from(class.number()), starts])? > 0)
+    }
+
     fn unwrap(&self, class: RecordClass, (starts, until, expires, wrapped): Raw) -> Result<Period, StoreError> {
-        let key = self.wrapping.unwrap(&wrapped, &about(class, starts))?;
+        let key = self.opened(&wrapped, &about(class, starts))?;
         Ok(Period { starts, until, expires, key: Arc::new(PeriodKey::new(&key)) })
     }
 
@@ -190,12 +301,14 @@ impl Keyring {
         if let Some(key) = self.named_if_there(class, number)? {
             return Ok(key);
         }
-        let key = Zeroizing::new(random_octets::<32>()?);
-        let wrapped = self.wrapping.wrap(&key, &about(class, number))?;
-        self.execute(
-            "INSERT INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?2, ?3, ?4) ON CONFLICT (class, starts) DO NOTHING",
-            values![i64::from(class.number()), number, i64::MAX, &wrapped],
-        )?;
+        let key = random_key()?;
+        self.with_key_in_force(|tx, wrapping| {
+            let wrapped = wrapping.wrap(&key, &about(class, number))?;
+            tx.execute(
+                "INSERT INTO key (class, starts, until, expires, wrapped) VALUES (?1, ?2, ?2, ?3, ?4) ON CONFLICT (class, starts) DO NOTHING",
+                values![i64::from(class.number()), number, i64::MAX, &wrapped],
+            )
+        })?;
         self.named_if_there(class, number)?.ok_or(StoreError::Damaged)
     }
 
@@ -204,7 +317,7 @@ impl Keyring {
         let this = "SELECT wrapped FROM key WHERE class = ?1 AND starts = ?2";
         let of = values![i64::from(class.number()), number];
         let wrapped = self.db.borrow_mut().statements().first(this, of, |row| Ok(row.octets(0)?.to_vec()))?;
-        wrapped.map(|w| self.wrapping.unwrap(&w, &about(class, number))).transpose()
+        wrapped.map(|w| self.opened(&w, &about(class, number))).transpose()
     }
 
     /// What it sealed can be read by nobody afterwards.
@@ -268,10 +381,88 @@ fn raw(row: &dyn Row) -> Result<Raw, StoreError> {
 }
 
 fn about(class: RecordClass, starts: i64) -> [u8; 9] {
+    named_by(i64::from(class.number()), starts)
+}
+
+/// What a wrapped key is bound to.
+pub(super) fn named_by(class: i64, starts: i64) -> [u8; 9] {
     let mut out = [0; 9];
-    out[0] = class.number();
+    out[0] = class as u8;
     out[1..].copy_from_slice(&starts.to_be_bytes());
     out
+}
+
+/// Under this word whoever adds keys or changes the site key takes turns.
+pub(super) const SERIAL: &str = "key";
+/// What is wrapped under it says which site key is in force.
+pub(super) const PROOF: &[u8] = b"proof";
+
+pub(super) fn read_proof(tx: &mut (dyn Statements + '_)) -> Result<Option<Vec<u8>>, StoreError> {
+    tx.first("SELECT wrapped FROM proof", &[], |row| Ok(row.octets(0)?.to_vec()))
+}
+
+fn read_site(tx: &mut (dyn Statements + '_)) -> Result<Option<[u8; 16]>, StoreError> {
+    tx.first("SELECT id FROM site", &[], |row| row.octets(0)?.try_into().map_err(|_| StoreError::Damaged))
+}
+
+/// Gives the site a name unless it has one, and notes the print of its key.
+fn name_site(tx: &mut (dyn Statements + '_), print: &Print) -> Result<[u8; 16], StoreError> {
+    if let Some(site) = read_site(tx)? {
+        return Ok(site);
+    }
+    let site = random_octets::<16>()?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    tx.execute("INSERT INTO site (id, made) VALUES (?1, ?2)", values![&site[..], now])?;
+    note_print(tx, print, now)?;
+    Ok(site)
+}
+
+/// The site key with this print is in force from now on.
+pub(super) fn note_print(tx: &mut (dyn Statements + '_), print: &Print, now: i64) -> Result<(), StoreError> {
+    let note = "INSERT INTO site_key (print, since) VALUES (?1, ?2) ON CONFLICT (print) DO UPDATE SET since = excluded.since";
+    tx.execute(note, values![&print.0[..], now]).map(drop)
+}
+
+/// The prints of all site keys that the keyring was wrapped with, the one in force last.
+pub(super) fn prints(tx: &mut (dyn Statements + '_)) -> Result<Vec<(Print, i64)>, StoreError> {
+    let all = "SELECT print, since FROM site_key ORDER BY since";
+    tx.all(all, &[], |row| Ok((Print(row.octets(0)?.try_into().map_err(|_| StoreError::Damaged)?), row.integer(1)?)))
+}
+
+/// Why a site key does not open the keyring: it was the key once, or it never was.
+fn stranger(tx: &mut (dyn Statements + '_), location: &Location, print: &Print, key_file: Option<&Path>) -> StoreError {
+    let known = match prints(tx) {
+        Ok(known) => known,
+        Err(error) => return error,
+    };
+    let key = key_file.unwrap_or(Path::new("given")).to_owned();
+    match known.last() {
+        Some((wanted, since)) if known.iter().any(|(p, _)| p == print) => {
+            let since = jiff::Timestamp::from_millisecond(*since).unwrap_or_default();
+            StoreError::KeyChanged { key, print: *print, wanted: *wanted, since }
+        }
+        wanted => StoreError::WrongKey { ring: location.clone(), key, print: *print, wanted: wanted.map(|(p, _)| *p) },
+    }
+}
+
+/// A keyring that others may read is refused, as the key file is.
+fn private(location: &Location) -> Result<(), StoreError> {
+    use std::os::unix::fs::MetadataExt;
+    let Some(path) = location.file() else { return Ok(()) };
+    let mode = std::fs::metadata(path).map_err(|e| StoreError::io(path, e))?.mode() & 0o777;
+    if mode & 0o077 != 0 { Err(StoreError::RingMode { path: path.into(), mode }) } else { Ok(()) }
+}
+
+/// SQLite's words for a file that was cut short or is something else, in ours.
+fn damaged(error: StoreError, location: &Location) -> StoreError {
+    use rusqlite::ErrorCode as Code;
+    match error {
+        StoreError::Sqlite(rusqlite::Error::SqliteFailure(e, _)) if matches!(e.code, Code::NotADatabase | Code::DatabaseCorrupt) => {
+            StoreError::RingDamaged(location.clone())
+        }
+        StoreError::Damaged => StoreError::RingDamaged(location.clone()),
+        error => error,
+    }
 }
 
 /// Milliseconds, as the store counts time.
@@ -309,7 +500,7 @@ mod tests {
         // The same keys after the file is opened again, and not with another site key.
         let again = Keyring::open(&file, &site).unwrap();
         assert_eq!(told(&again.period(RecordClass::Events, second.starts).unwrap().unwrap()), told(&second));
-        assert!(matches!(Keyring::open(&file, &SiteKey::generate().unwrap()), Err(StoreError::WrongKey(_))));
+        assert!(matches!(Keyring::open(&file, &SiteKey::generate().unwrap()), Err(StoreError::WrongKey { .. })));
         assert!(matches!(Keyring::open(&Location::Sqlite(folder.path("other.ring")), &site), Err(StoreError::RingMissing(_))));
     }
 

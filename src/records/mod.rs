@@ -27,8 +27,10 @@ pub mod receipts;
 pub mod recorder;
 pub mod retention;
 pub mod rights;
+pub mod rotation;
 pub mod row;
 pub mod sealing;
+pub mod site;
 mod spare;
 mod store;
 mod tally;
@@ -81,6 +83,17 @@ impl RecordClass {
             RecordClass::Rights => 21,
             RecordClass::Receipts => 22,
         }
+    }
+
+    /// The class that a number stands for.
+    pub(crate) fn of(number: i64) -> Option<RecordClass> {
+        use RecordClass::*;
+        [Events, Incidents, Held, Access, Custody, Contacts, Holds, Rights, Receipts].into_iter().find(|c| i64::from(c.number()) == number)
+    }
+
+    /// Whether its keys are those of periods; the others have numbers.
+    pub(crate) fn has_periods(self) -> bool {
+        !matches!(self, RecordClass::Holds | RecordClass::Rights | RecordClass::Receipts)
     }
 
     /// The contract's word for it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::database::{Durability, Location};
 use super::keyring::Keyring;
 use super::sealing::SiteKey;
-use super::{StoreError, custody};
+use super::{StoreError, custody, rotation, site};
 use crate::config::settings::{Database, Retention, Settings};
 use crate::observe::crash::{self, Point};
 
@@ -53,7 +53,7 @@ impl Options {
     pub(super) fn open_ring(&self) -> Result<Keyring, StoreError> {
         let (key, database) = (self.key_file.clone(), self.database.clone());
         match (key.exists(), super::database::Database::is_made(&database)?) {
-            (true, true) => Keyring::open(&self.keyring, &SiteKey::read(&key)?),
+            (true, true) => Keyring::of(&self.keyring, &key),
             (true, false) => Err(StoreError::KeyWithoutDatabase { key, database }),
             (false, true) => Err(StoreError::DatabaseWithoutKey { key, database }),
             (false, false) => Err(StoreError::Absent(database)),
@@ -68,14 +68,12 @@ impl Options {
 /// database it is thrown away, and with one it is the key that the database was made with.
 pub fn prepare(options: &Options) -> Result<(), StoreError> {
     let key = &options.key_file;
-    let mut new = key.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
+    let new = rotation::new_path(key);
     let (Location::Sqlite(database), Location::Sqlite(ring)) = (&options.database, &options.keyring) else {
         return prepare_on_server(options, &new);
     };
     match (key.exists(), database.exists()) {
-        (true, true) => return prepare_custody(options),
+        (true, true) => return look_after(options),
         (true, false) => return Err(StoreError::KeyWithoutDatabase { key: key.clone(), database: options.database.clone() }),
         (false, true) if new.exists() && ring.exists() => return finish(&new, options),
         (false, true) => return Err(StoreError::DatabaseWithoutKey { key: key.clone(), database: options.database.clone() }),
@@ -120,7 +118,7 @@ fn prepare_on_server(options: &Options, new: &Path) -> Result<(), StoreError> {
     use super::database::Database;
     let (key, database) = (&options.key_file, &options.database);
     match (key.exists(), Database::is_made(database)?) {
-        (true, true) => return options.open_ring().map(drop),
+        (true, true) => return look_after(options),
         (true, false) => return Err(StoreError::KeyWithoutDatabase { key: key.clone(), database: database.clone() }),
         (false, true) if !new.exists() => return Err(StoreError::DatabaseWithoutKey { key: key.clone(), database: database.clone() }),
         (false, _) => {}
@@ -144,7 +142,16 @@ fn finish(new: &Path, options: &Options) -> Result<(), StoreError> {
     fs::rename(new, &options.key_file).map_err(|e| StoreError::io(&options.key_file, e))?;
     sync_folder(&options.key_file)?;
     crash::here(Point::SiteKeyNamed);
-    prepare_custody(options)
+    prepare_custody(options)?;
+    let ring = options.open_ring()?;
+    site::name(&mut super::database::Database::open(&options.database, Durability::Full)?, &ring)
+}
+
+/// What is there: a change of the site key that was cut short is settled, and what does not belong together is refused.
+fn look_after(options: &Options) -> Result<(), StoreError> {
+    rotation::settle(options)?;
+    prepare_custody(options)?;
+    site::verify(options, jiff::Timestamp::now().as_millisecond())
 }
 
 fn prepare_custody(options: &Options) -> Result<(), StoreError> {
@@ -165,7 +172,7 @@ fn create_folder(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

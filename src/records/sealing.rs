@@ -39,9 +39,7 @@ impl SiteKey {
     }
 
     pub fn generate() -> Result<SiteKey, StoreError> {
-        let mut octets = Zeroizing::new([0; 32]);
-        rand::fill(octets.as_mut()).map_err(|_| StoreError::Random)?;
-        Ok(SiteKey(octets))
+        random_key().map(SiteKey)
     }
 
     /// Writes a new key file (0600), on disk when this returns. Errors if it exists.
@@ -55,6 +53,12 @@ impl SiteKey {
         written.map_err(io)
     }
 
+    /// What tells site keys apart: it says nothing of the key, and may be shown to anybody.
+    pub fn print(&self) -> Print {
+        let derived = derive(&self.0, b"lychgate print v1");
+        Print(derived[..8].try_into().expect("eight of thirty-two octets"))
+    }
+
     /// The key that wraps the keyring's keys.
     pub(super) fn wrapping(&self) -> Wrapping {
         Wrapping(aead(&derive(&self.0, b"lychgate ring v1")))
@@ -65,6 +69,20 @@ impl SiteKey {
 impl std::fmt::Debug for SiteKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SiteKey(…)")
+    }
+}
+
+/// Eight octets derived from a site key, by which people see whether two files hold the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Print(pub [u8; 8]);
+
+/// "3f2a-91c0-77de-0b15".
+impl std::fmt::Display for Print {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, pair) in self.0.chunks(2).enumerate() {
+            write!(f, "{}{:02x}{:02x}", if i > 0 { "-" } else { "" }, pair[0], pair[1])?;
+        }
+        Ok(())
     }
 }
 
@@ -93,7 +111,13 @@ impl Wrapping {
     pub fn unwrap(&self, wrapped: &[u8], about: &[u8]) -> Result<Zeroizing<[u8; 32]>, StoreError> {
         let mut octets = Zeroizing::new(wrapped.to_vec());
         let plain = open(&self.0, about, &mut octets)?;
-        Ok(Zeroizing::new(<[u8; 32]>::try_from(plain).map_err(|_| StoreError::Damaged)?))
+        // Filled where it stays: an array that is moved leaves a copy behind.
+        let mut key = Zeroizing::new([0; 32]);
+        if plain.len() != key.len() {
+            return Err(StoreError::Damaged);
+        }
+        key.copy_from_slice(plain);
+        Ok(key)
     }
 }
 
@@ -205,7 +229,12 @@ impl PeriodKey {
 
 impl LookUpKey {
     pub(super) fn of(octets: &[u8]) -> Result<LookUpKey, StoreError> {
-        Ok(LookUpKey(Zeroizing::new(octets.try_into().map_err(|_| StoreError::Damaged)?)))
+        let mut key = Zeroizing::new([0; 32]);
+        if octets.len() != key.len() {
+            return Err(StoreError::Damaged);
+        }
+        key.copy_from_slice(octets);
+        Ok(LookUpKey(key))
     }
 
     /// To be sealed under another key, where rows outlive their period's.
@@ -270,6 +299,13 @@ pub fn random_octets<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut out = [0; N];
     rand::fill(&mut out).map_err(|_| StoreError::Random)?;
     Ok(out)
+}
+
+/// A new key, filled where it stays.
+pub(super) fn random_key() -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    let mut key = Zeroizing::new([0; 32]);
+    rand::fill(key.as_mut()).map_err(|_| StoreError::Random)?;
+    Ok(key)
 }
 
 fn aead(key: &[u8; 32]) -> LessSafeKey {

@@ -86,6 +86,7 @@ impl Store {
         let mandatory = options.monitoring.is_some_and(|m| m.mandatory);
         let mut db = Database::open(&options.database, if mandatory { Durability::Full } else { Durability::Relaxed })?;
         migrate(&mut db)?;
+        super::site::same(&mut db, &ring, options)?;
         Ok(Store {
             db,
             purged: None,
@@ -210,11 +211,11 @@ impl Options {
 
 /// Brings all tables that stand in the record's database to their versions.
 pub(super) fn migrate(db: &mut Database) -> Result<(), StoreError> {
-    for schema in [&SCHEMA, &past::SCHEMA, &super::keeping::SCHEMA] {
-        db.migrate(schema)?;
-    }
-    Ok(())
+    SCHEMAS.iter().try_for_each(|schema| db.migrate(schema))
 }
+
+/// All that stand in the record's database.
+pub(super) const SCHEMAS: &[&Schema] = &[&SCHEMA, &past::SCHEMA, &super::keeping::SCHEMA, &super::site::SCHEMA];
 
 /// Row numbers are never used twice, so that a late completion cannot reach another message's row.
 fn take_numbers(tx: &mut (dyn Statements + '_), class: RecordClass, count: i64) -> Result<i64, StoreError> {

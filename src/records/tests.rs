@@ -155,7 +155,7 @@ pub(crate) fn matched(rule: &str) -> Match {
     }
 }
 
-fn everything() -> Question {
+pub(crate) fn everything() -> Question {
     let now = Timestamp::now();
     Question { since: now - 48.hours(), until: now + 1.hours(), ..Question::default() }
 }
@@ -496,7 +496,7 @@ fn key_and_database_are_made_together_or_not_at_all() {
     assert!(matches!(Recorder::start(&options).err(), Some(StoreError::KeyMode { mode: 0o644, .. })));
     std::fs::remove_file(&options.key_file).unwrap();
     SiteKey::generate().unwrap().write(&options.key_file).unwrap();
-    assert!(matches!(Recorder::start(&options).err(), Some(StoreError::WrongKey(_))));
+    assert!(matches!(Recorder::start(&options).err(), Some(StoreError::WrongKey { .. })));
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn open(options: &Options) -> Result<(Database, Keyring), StoreError> {
     let ring = options.open_ring()?;
     let mut db = Database::open(&options.database, Durability::Full)?;
     migrate(&mut db)?;
+    super::site::same(&mut db, &ring, options)?;
     Ok((db, ring))
 }
 

@@ -16,7 +16,7 @@ use crate::records::place::Options;
 use crate::records::sealing::{Kind as Hashed, Nonces, RowPlace, Table, random_octets};
 use crate::records::{RecordClass, StoreError};
 
-const SCHEMA: Schema = Schema {
+pub(in crate::records) const SCHEMA: Schema = Schema {
     part: "custody",
     versions: &["CREATE TABLE content (id INTEGER PRIMARY KEY, class INTEGER NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL);
          CREATE TABLE parcel (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, state INTEGER NOT NULL, class INTEGER NOT NULL,
@@ -35,6 +35,11 @@ const COLUMNS: &str = "id, kind, state, class, period, content, taken, due, ends
 pub(in crate::records) fn create(location: &Location) -> Result<(), StoreError> {
     Database::create(location)?;
     Database::open(location, Durability::Full)?.migrate(&SCHEMA)
+}
+
+/// Brings the tables to their version.
+pub(in crate::records) fn migrate(db: &mut Database) -> Result<(), StoreError> {
+    db.migrate(&SCHEMA)
 }
 
 pub(super) struct Store {

@@ -257,6 +257,15 @@ impl Database {
         }
     }
 
+    /// False where the file is damaged. A server looks after its own.
+    pub(super) fn is_sound(&mut self) -> Result<bool, StoreError> {
+        match &mut self.engine {
+            Engine::Sqlite(engine) => engine.is_sound(),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Brings the tables of a store to the version that this program knows. A newer one is refused.
     pub fn migrate(&mut self, schema: &Schema) -> Result<(), StoreError> {
         self.transaction(|tx| {

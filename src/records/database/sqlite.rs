@@ -66,6 +66,26 @@ impl Sqlite {
         Ok(self.0.execute_batch("VACUUM")?)
     }
 
+    pub(super) fn is_sound(&mut self) -> Result<bool, StoreError> {
+        let number = |sql| self.0.query_row(sql, [], |row| row.get::<_, i64>(0));
+        // While this reads nobody writes into the file; where it has a log, its length says nothing.
+        self.0.execute_batch("BEGIN")?;
+        let sound = || -> Result<bool, StoreError> {
+            let octets = number(
+                "SELECT count(*) * 0 + (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size) FROM sqlite_schema",
+            )?;
+            let mode: String = self.0.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+            let path = Path::new(self.0.path().unwrap_or_default());
+            let there = std::fs::metadata(path).map_err(|e| StoreError::io(path, e))?.len();
+            let whole = mode == "wal" || i64::try_from(there).is_ok_and(|there| there == octets);
+            let checked: String = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            Ok(whole && checked == "ok")
+        };
+        let sound = sound();
+        self.0.execute_batch("ROLLBACK")?;
+        sound
+    }
+
     pub(super) fn reclaim(&mut self) -> Result<(), StoreError> {
         let mut vacuum = self.0.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
         let mut rows = vacuum.query([])?;
