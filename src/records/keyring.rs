@@ -471,6 +471,21 @@ pub(super) fn millis(duration: Duration) -> i64 {
 }
 
 #[cfg(test)]
+impl Keyring {
+    /// Every key, for those who try them all.
+    pub(super) fn everything(&self) -> Vec<(RecordClass, i64, Vec<u8>, Zeroizing<[u8; 32]>)> {
+        let all = "SELECT class, starts, wrapped FROM key";
+        let read = |row: &dyn Row| Ok((row.integer(0)?, row.integer(1)?, row.octets(2)?.to_vec()));
+        let rows = self.db.borrow_mut().statements().all(all, &[], read).unwrap();
+        let open = |(class, starts, wrapped): (i64, i64, Vec<u8>)| {
+            let key = self.opened(&wrapped, &named_by(class, starts)).unwrap();
+            (RecordClass::of(class).unwrap(), starts, wrapped, key)
+        };
+        rows.into_iter().map(open).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::records::tests::Folder;

@@ -113,4 +113,6 @@ impl RecordClass {
 }
 
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
 pub(crate) mod tests;

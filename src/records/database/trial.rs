@@ -68,6 +68,13 @@ impl Trial {
         Database::open(&Location::Postgres(Arc::new(server.clone())), Durability::Full).unwrap()
     }
 
+    /// Brings everything into the files of the data folder; says where that is.
+    pub(crate) fn settled(&self) -> PathBuf {
+        let mut all = self.open(&Server::new(format!("postgres://tests@127.0.0.1:{}/postgres", self.port)));
+        all.statements().execute("CHECKPOINT", &[]).unwrap();
+        self.folder.join("data")
+    }
+
     /// Takes the server down, or brings it back.
     pub(crate) fn set_down(&self, down: bool) {
         let (file, pid) = (self.folder.join("down"), self.folder.join("data/postmaster.pid"));
