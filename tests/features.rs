@@ -12,6 +12,7 @@ use crate::support::{CLERK, below_received, difference};
 mod cases;
 mod commands;
 mod keeping;
+mod keys;
 mod large;
 mod limits;
 mod logs;

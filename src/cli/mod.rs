@@ -1,6 +1,7 @@
 //! The command line: thin. It reads arguments, calls the room that does the work, prints what comes back, and says how it went
 //! by the exit code: 0 done, 1 not done, 2 not understood.
 
+pub mod backup;
 pub mod bench;
 pub mod breach;
 pub mod check;
@@ -65,6 +66,10 @@ enum Command {
     Breach(breach::Args),
     /// The keys that the record is sealed with: what there is, and a new site key
     Keys(keys::Args),
+    /// Copy record and custody, as of one moment, into a folder; while the gateway runs
+    Backup(backup::Args),
+    /// Put a backup in place. The gateway must be stopped
+    Restore(backup::RestoreArgs),
     /// Measure a burst of mail through the gateway beside the same burst without it
     Bench(bench::Args),
     /// Every key that the site file may hold, with its meaning
@@ -107,6 +112,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings)),
         Command::Breach(arguments) => with(arguments.config.as_deref(), |settings| breach::run(&arguments, settings)),
         Command::Keys(arguments) => with(arguments.config.as_deref(), |settings| keys::run(&arguments, settings)),
+        Command::Backup(arguments) => with(arguments.config.as_deref(), |settings| backup::run(&arguments, settings)),
+        Command::Restore(arguments) => with(arguments.config.as_deref(), |settings| backup::restore(&arguments, settings)),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Policy(asked) => policy::run(&asked),
         Command::Options => {

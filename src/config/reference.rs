@@ -325,7 +325,7 @@ pub const KEYS: &[Key] = &[
         "key-file",
         "data/site.key",
         "\"data/site.key\"",
-        "The key that seals it. Keep a copy elsewhere: without it no record can be read.",
+        "The site key: it wraps the keys that seal the record, which are in FILE.ring beside it. Keep a copy elsewhere: without it no record can be read. `lychgate keys rotate` changes it.",
     ),
     key(
         "records",

@@ -121,3 +121,56 @@ pub fn given_up_words(given_up: &GivenUp, now: Timestamp, zone: &TimeZone) -> St
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::office::tests::doer;
+    use crate::records::tests::Folder;
+    use crate::records::trace::accesses;
+
+    #[test]
+    fn a_change_is_logged_and_told_with_what_to_do_next() {
+        let folder = Folder::new();
+        let options = folder.prepared();
+        assert!(matches!(rotate(&options, &doer(" ")), Err(Fault::Purpose)));
+        let before = overview(&options).unwrap();
+        let rotated = rotate(&options, &doer("the old key was in an e-mail")).unwrap();
+        assert_eq!(rotated.before.to_string(), before.print);
+        assert_eq!(accesses(&options).unwrap()[0].purpose, "changed the site key: the old key was in an e-mail");
+        let key = options.key_file.display();
+        assert_eq!(
+            rotated_words(&rotated, &options),
+            format!(
+                "The site key is a new one: print {}; before it was {}. 1 key is under it.\nNow:\n  1. Put a copy of {key} where its backup is kept, and destroy the copies of the old one when the last\n     keyring backup of before today has gone: the old key opens those, and nothing that was made since.\n",
+                rotated.print, before.print
+            )
+        );
+    }
+
+    #[test]
+    fn keys_are_shown_by_class_with_when_each_dies() {
+        let folder = Folder::new();
+        let options = folder.options();
+        let time = |text: &str| Some(text.parse().unwrap());
+        let key = |class: &str, starts, until, expires| Key { class: class.into(), starts, until, expires };
+        let overview = Overview {
+            print: "3f2a-91c0-77de-0b15".into(),
+            since: "2026-05-14T09:00:00Z".parse().unwrap(),
+            keys: vec![
+                key("events", time("2026-05-14T00:00:00Z"), time("2026-05-15T00:00:00Z"), time("2026-08-13T00:00:00Z")),
+                key("events", time("2026-05-15T00:00:00Z"), time("2026-05-16T00:00:00Z"), time("2026-08-14T00:00:00Z")),
+                key("holds", None, None, None),
+                key("receipts", None, None, None),
+            ],
+            erasures: 1,
+        };
+        let (file, ring) = (options.key_file.display(), &options.keyring);
+        assert_eq!(
+            overview_words(&overview, true, &options, &TimeZone::UTC),
+            format!(
+                "Site key {file}\n  print 3f2a-91c0-77de-0b15, in force since Thursday 14 May 2026, 09:00\nKeyring {ring}\n  events     2 keys; the oldest seals from Thursday 14 May 2026, 00:00 on; the first dies on Thursday 13 August 2026, 00:00, the last on Friday 14 August 2026, 00:00\n    Thursday 14 May 2026, 00:00 to Friday 15 May 2026, 00:00, dies on Thursday 13 August 2026, 00:00\n    Friday 15 May 2026, 00:00 to Saturday 16 May 2026, 00:00, dies on Friday 14 August 2026, 00:00\n  holds      1 key, until its hold is lifted or lapses\n  receipts   1 key, until the record itself goes: it signs receipts\n1 person has asked to be erased: a database that is restored is made to forget them again.\n"
+            )
+        );
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! The acts are values in, values out; the command line prints them, and whatever else calls them shows them its own way.
 
+pub mod backup;
 pub mod breach;
 pub mod holds;
 pub mod keys;
@@ -60,6 +61,8 @@ pub enum Fault {
     Time(&'static str, String),
     #[error("{path}: {source}")]
     Io { path: std::path::PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Backup(#[from] crate::records::backup::Fault),
     #[error("{0}")]
     Store(#[from] StoreError),
 }

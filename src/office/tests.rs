@@ -52,7 +52,7 @@ address = "127.0.0.1:2526"
     settings.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
-fn doer(purpose: &str) -> Doer {
+pub(super) fn doer(purpose: &str) -> Doer {
     Doer { who: "clerk".into(), purpose: purpose.into() }
 }
 

@@ -26,7 +26,7 @@ const TOLD: &[u8] = b"rule\0message\0person";
 const DAY: i64 = 86_400_000;
 
 /// Class, start of the period, as it is wrapped, as it is.
-type Key = (RecordClass, i64, Vec<u8>, zeroize::Zeroizing<[u8; 32]>);
+pub(super) type Key = (RecordClass, i64, Vec<u8>, zeroize::Zeroizing<[u8; 32]>);
 
 /// What a copy of the databases holds: every sealed row, and every look-up hash.
 struct Copy {

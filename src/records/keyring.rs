@@ -16,7 +16,7 @@ use super::sealing::{PeriodKey, Print, SiteKey, Wrapping, random_key, random_oct
 use super::{RecordClass, StoreError};
 use crate::observe::crash::{self, Point};
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     part: "keyring",
     // The tables of keyrings that were made before there were versions are the same.
     versions: &["CREATE TABLE IF NOT EXISTS key (class INTEGER NOT NULL, starts INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -342,6 +342,12 @@ impl Keyring {
         self.db.borrow_mut().statements().all(all, &[], |row| Ok((row.integer(0)?, row.octets(1)?.to_vec())))
     }
 
+    /// The same, with the times until when.
+    pub(super) fn erasures_until(&self) -> Result<Vec<(i64, i64, Vec<u8>)>, StoreError> {
+        let all = "SELECT id, until, sealed FROM erasure ORDER BY id";
+        self.db.borrow_mut().statements().all(all, &[], |row| Ok((row.integer(0)?, row.integer(1)?, row.octets(2)?.to_vec())))
+    }
+
     pub(super) fn forget_erasures(&self, now: i64) -> Result<(), StoreError> {
         let gone = self.execute("DELETE FROM erasure WHERE until <= ?1", values![now])?;
         self.rewrite(gone, "erasure")
@@ -473,7 +479,7 @@ pub(super) fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 impl Keyring {
     /// Every key, for those who try them all.
-    pub(super) fn everything(&self) -> Vec<(RecordClass, i64, Vec<u8>, Zeroizing<[u8; 32]>)> {
+    pub(super) fn everything(&self) -> Vec<super::erasure::Key> {
         let all = "SELECT class, starts, wrapped FROM key";
         let read = |row: &dyn Row| Ok((row.integer(0)?, row.integer(1)?, row.octets(2)?.to_vec()));
         let rows = self.db.borrow_mut().statements().all(all, &[], read).unwrap();

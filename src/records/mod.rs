@@ -12,6 +12,7 @@
 //! address can be looked up, none can be listed), but for those whom a hold, a request or an erasure names; a credential. Without `[monitoring]` nothing but hourly counts is kept, and a
 //! message marked personal is only counted (SI 2018/356; the monitoring notice says the same).
 
+pub mod backup;
 pub mod custody;
 pub(crate) mod database;
 pub mod entry;

@@ -163,7 +163,7 @@ pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop).map_err(|e| StoreError::io(path, e))
 }
 
-fn create_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn create_folder(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| StoreError::io(folder, e))

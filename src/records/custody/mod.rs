@@ -16,7 +16,7 @@ pub mod sheet;
 mod store;
 
 pub use sheet::{Copy, Fate, Hold, Origin, Plan, Recipient, RuleNote, Sheet, SplitCopy};
-pub(super) use store::{create, migrate};
+pub(super) use store::{SCHEMA, create, migrate};
 
 /// Longer than any parcel waits and any telling is remembered: when a custody key may go.
 pub(super) const KEPT: Duration = Duration::from_secs(15 * 86_400);

@@ -14,11 +14,13 @@ use super::StoreError;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod server;
+mod shape;
 mod sqlite;
 #[cfg(all(test, feature = "postgres"))]
 pub(crate) mod trial;
 
 pub use server::{Fault, Server};
+pub use shape::{Cell, Shape, Type};
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,6 +138,14 @@ pub trait Statements {
         Ok(())
     }
 
+    /// Numbers that the engine gives to new rows of a table go on after those that are there.
+    fn numbers_follow(&mut self, _table: &str, _column: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The tables that are there, each with its columns; by name.
+    fn shapes(&mut self) -> Result<Vec<Shape>, StoreError>;
+
     /// What stands behind a `SELECT` of a row that is changed in the same transaction.
     fn for_update(&self) -> &'static str;
 
@@ -187,6 +197,28 @@ pub struct Schema {
     /// What names the store among others in the same database.
     pub part: &'static str,
     pub versions: &'static [&'static str],
+}
+
+impl Schema {
+    /// Brings the tables to a version, which is not below the one that they have.
+    pub(super) fn bring_to(&self, tx: &mut (dyn Statements + '_), version: i64) -> Result<(), StoreError> {
+        tx.execute("CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL)", &[])?;
+        let have = tx.number("SELECT version FROM schema_version WHERE part = ?1", values![self.part])?;
+        let known = self.versions.len() as i64;
+        if have.max(version) > known {
+            return Err(StoreError::Newer { part: self.part, have: have.max(version), known });
+        }
+        for script in self.versions.get(have as usize..version as usize).unwrap_or_default() {
+            for statement in script.split(';').map(str::trim).filter(|s| !s.is_empty()) {
+                tx.execute(statement, &[])?;
+            }
+        }
+        tx.execute(
+            "INSERT INTO schema_version (part, version) VALUES (?1, ?2) ON CONFLICT (part) DO UPDATE SET version = excluded.version",
+            values![self.part, version.max(have)],
+        )?;
+        Ok(())
+    }
 }
 
 /// One connection, owned by one thread.
@@ -257,6 +289,34 @@ impl Database {
         }
     }
 
+    /// Reads everything as of one moment, and keeps no writer waiting for it. Nothing can be written meanwhile on this connection.
+    pub(super) fn snapshot<T>(&mut self, act: impl FnOnce(&mut (dyn Statements + '_)) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &mut self.engine {
+            Engine::Sqlite(engine) => {
+                engine.begin_reading()?;
+                let done = act(engine);
+                engine.end(done)
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(engine) => {
+                engine.begin_reading()?;
+                let done = act(engine);
+                engine.end(done)
+            }
+        }
+    }
+
+    /// Whether somebody else has the database open.
+    pub(super) fn is_in_use(location: &Location) -> Result<bool, StoreError> {
+        match location {
+            Location::Sqlite(path) => sqlite::is_in_use(path),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(server) => postgres::Postgres::open(server, Durability::Full)?.is_in_use(),
+            #[cfg(not(feature = "postgres"))]
+            Location::Postgres(_) => Err(StoreError::NoPostgres),
+        }
+    }
+
     /// False where the file is damaged. A server looks after its own.
     pub(super) fn is_sound(&mut self) -> Result<bool, StoreError> {
         match &mut self.engine {
@@ -270,22 +330,7 @@ impl Database {
     pub fn migrate(&mut self, schema: &Schema) -> Result<(), StoreError> {
         self.transaction(|tx| {
             tx.serial("schema")?;
-            tx.execute("CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL)", &[])?;
-            let have = tx.number("SELECT version FROM schema_version WHERE part = ?1", values![schema.part])?;
-            let known = schema.versions.len() as i64;
-            if have > known {
-                return Err(StoreError::Newer { part: schema.part, have, known });
-            }
-            for script in &schema.versions[have as usize..] {
-                for statement in script.split(';').map(str::trim).filter(|s| !s.is_empty()) {
-                    tx.execute(statement, &[])?;
-                }
-            }
-            tx.execute(
-                "INSERT INTO schema_version (part, version) VALUES (?1, ?2) ON CONFLICT (part) DO UPDATE SET version = excluded.version",
-                values![schema.part, known],
-            )?;
-            Ok(())
+            schema.bring_to(tx, schema.versions.len() as i64)
         })
     }
 

@@ -18,7 +18,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_
 use tokio_postgres::{Client, Statement};
 
 use super::server::{Doing, Fault, Server};
-use super::{Durability, Row, Statements, Value};
+use super::{Durability, Row, Shape, Statements, Value};
 use crate::records::StoreError;
 
 /// How long one statement may take, as the server counts; and how long we wait for its answer.
@@ -56,6 +56,28 @@ impl Postgres {
         let there = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_version'";
         let statements: &mut dyn Statements = self;
         Ok(statements.number(there, &[])? > 0)
+    }
+
+    /// Whether another of our processes is connected; one that has just gone is given a moment.
+    pub(super) fn is_in_use(&mut self) -> Result<bool, StoreError> {
+        let others = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND application_name = 'lychgate'
+                      AND pid <> pg_backend_pid()";
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            let statements: &mut dyn Statements = self;
+            match statements.number(others, &[])? {
+                0 => return Ok(false),
+                _ if Instant::now() >= until => return Ok(true),
+                _ => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// Everything that is read until the end is of one moment.
+    pub(super) fn begin_reading(&mut self) -> Result<(), StoreError> {
+        self.begin()?;
+        self.batch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+        self.batch("SELECT 1 FROM pg_catalog.pg_class LIMIT 1")
     }
 
     pub(super) fn begin(&mut self) -> Result<(), StoreError> {
@@ -271,6 +293,32 @@ impl Statements for Postgres {
 
     fn serial(&mut self, what: &str) -> Result<(), StoreError> {
         self.each("SELECT pg_advisory_xact_lock(hashtextextended(?1, 0))", &[Value::Text(what)], &mut |_| Ok(()))
+    }
+
+    fn numbers_follow(&mut self, table: &str, column: &str) -> Result<(), StoreError> {
+        // None where its numbers are ours to give.
+        let sequence = "SELECT coalesce(CAST(pg_get_serial_sequence(?1, ?2) AS TEXT), '')";
+        let statements: &mut dyn Statements = self;
+        let sequence = statements.first(sequence, &[Value::Text(table), Value::Text(column)], |row| Ok(row.text(0)?.to_string()))?;
+        match sequence.filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let follow = format!(
+                    "SELECT setval(CAST(CAST(?1 AS TEXT) AS regclass), (SELECT coalesce(max({column}), 0) + 1 FROM {table}), false)"
+                );
+                self.each(&follow, &[Value::Text(&name)], &mut |_| Ok(()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn shapes(&mut self) -> Result<Vec<Shape>, StoreError> {
+        let columns = "SELECT CAST(t.relname AS TEXT), CAST(c.attname AS TEXT), CAST(format_type(c.atttypid, NULL) AS TEXT),
+                              CAST(coalesce(array_position(CAST(k.indkey AS int2[]), c.attnum) + 1, 0) AS BIGINT)
+                       FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_attribute AS c ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped
+                            LEFT JOIN pg_catalog.pg_index AS k ON k.indrelid = t.oid AND k.indisprimary
+                       WHERE t.relkind = 'r' AND t.relnamespace = CAST(current_schema() AS regnamespace) ORDER BY t.relname, c.attnum";
+        let statements: &mut dyn Statements = self;
+        Shape::gather(statements, columns)
     }
 
     fn for_update(&self) -> &'static str {

@@ -6,12 +6,15 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 
-use super::{Durability, Row, Statements, Value};
+use super::{Durability, Row, Shape, Statements, Value};
 use crate::records::StoreError;
 use crate::records::place::create_private;
 
 /// Pages that one reclaim gives back.
 const PAGES: u32 = 2_000;
+
+/// How long somebody else's writing is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Sqlite(Connection);
 
@@ -22,10 +25,24 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether another connection has the file open: then it cannot be had alone.
+pub(super) fn is_in_use(path: &Path) -> Result<bool, StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(Duration::ZERO)?;
+    match db.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; ROLLBACK;") {
+        Err(rusqlite::Error::SqliteFailure(e, _))
+            if matches!(e.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) =>
+        {
+            Ok(true)
+        }
+        done => Ok(done.map(|()| false)?),
+    }
+}
+
 impl Sqlite {
     pub(super) fn open(path: &Path, durability: Durability) -> Result<Sqlite, StoreError> {
         let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        db.busy_timeout(Duration::from_secs(20))?;
+        db.busy_timeout(PATIENCE)?;
         db.set_prepared_statement_cache_capacity(96);
         db.execute_batch(match durability {
             Durability::Relaxed => "PRAGMA synchronous = NORMAL;",
@@ -48,6 +65,12 @@ impl Sqlite {
     pub(super) fn begin(&mut self) -> Result<(), StoreError> {
         self.0.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
+    }
+
+    /// The first reading settles the moment.
+    pub(super) fn begin_reading(&mut self) -> Result<(), StoreError> {
+        self.0.execute_batch("BEGIN")?;
+        Ok(self.0.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?)
     }
 
     pub(super) fn end<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
@@ -92,9 +115,14 @@ impl Sqlite {
         while rows.next()?.is_some() {}
         drop(rows);
         drop(vacuum);
-        // A reader in the middle of something keeps the log; the next time empties it.
-        self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(())
+        // A reader in the middle of something keeps the log; the next time empties it. Nobody waits for one here: a backup reads long.
+        self.0.busy_timeout(Duration::ZERO)?;
+        let emptied = self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.0.busy_timeout(PATIENCE)?;
+        match emptied {
+            Err(rusqlite::Error::SqliteFailure(e, _)) if e.code == rusqlite::ErrorCode::DatabaseBusy => Ok(()),
+            emptied => Ok(emptied?),
+        }
     }
 }
 
@@ -113,6 +141,13 @@ impl Statements for Sqlite {
             row(found)?;
         }
         Ok(())
+    }
+
+    fn shapes(&mut self) -> Result<Vec<Shape>, StoreError> {
+        let columns = "SELECT t.name, c.name, c.type, c.pk FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+                       WHERE t.type = 'table' AND substr(t.name, 1, 7) <> 'sqlite_' ORDER BY t.name, c.cid";
+        let statements: &mut dyn Statements = self;
+        Shape::gather(statements, columns)
     }
 
     fn for_update(&self) -> &'static str {

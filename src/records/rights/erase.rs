@@ -22,7 +22,7 @@ use super::search;
 use crate::records::database::{Statements, values};
 use crate::records::holds::{Net, Scope};
 use crate::records::keeping::{Keeping, Named};
-use crate::records::keyring::{Period, millis};
+use crate::records::keyring::{Keyring, Period, millis};
 use crate::records::retention::count_removed;
 use crate::records::sealing::{Kind, Nonces, RowPlace, Table};
 use crate::records::trace::normal;
@@ -198,6 +198,22 @@ fn clear_batches(
     })?;
     for (id, hashes) in without {
         tx.execute("UPDATE batch SET hashes = ?2 WHERE id = ?1", values![id, &hashes])?;
+    }
+    Ok(())
+}
+
+/// Takes over whom another keyring of the same site was told to forget.
+pub(in crate::records) fn merge(from: &mut Keyring, into: &mut Keyring) -> Result<(), StoreError> {
+    let (theirs, ours) = (Named::only(from, RecordClass::Rights)?, Named::only(into, RecordClass::Rights)?);
+    let have: Vec<i64> = into.erasures()?.into_iter().map(|(number, _)| number).collect();
+    let mut nonces = Nonces::new();
+    for (number, until, sealed) in from.erasures_until()? {
+        if have.contains(&number) {
+            continue;
+        }
+        let forgotten: Forgotten = theirs.open_json(Table::Erasure, number, &sealed)?;
+        let sealed = ours.seal_json(&mut nonces, Table::Erasure, number, &forgotten)?;
+        into.remember_erasure(number, until, &sealed)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ mod search;
 
 pub use dossier::{Contacts, Dossier, OwnParcel, OwnRow, Part, parcels};
 pub use erase::Erased;
-pub(super) use erase::again;
+pub(super) use erase::{again, merge};
 pub use exposure::Exposed;
 pub use notes::Note;
 pub use requests::{Closed, Extended, Kind, Pause, Request};
