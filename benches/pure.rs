@@ -15,7 +15,7 @@ use lychgate::demo::shipped;
 use lychgate::message::{EditPlan, RawMessage, Splice};
 use lychgate::policy::outside::{Authentication, Fact};
 use lychgate::policy::{
-    Case, Envelope, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate, explain_facts,
+    Case, Envelope, FactVector, Facts, Login, Malformed, Mode, Outside, Policy, Recipient, Role, Session, Sources, evaluate, explain_facts,
 };
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::client::Asked;
@@ -36,6 +36,7 @@ const ALL: &[(&str, Set)] = &[
     ("stuffing", stuffing),
     ("facts", facts),
     ("policy-shipped", policy_shipped),
+    ("policy-recorded", policy_recorded),
     ("policy-patterns", policy_patterns),
     ("splice-untouched", splice_untouched),
     ("splice-hide", splice_hide),
@@ -131,6 +132,19 @@ fn splice_hide() -> Box<dyn FnMut()> {
 /// The agenda judged by the rules that come with Lychgate, its recipients hidden by them.
 fn policy_shipped() -> Box<dyn FnMut()> {
     judged(compiled(shipped::RULES), agenda(), Some(1))
+}
+
+/// The same, and what the record keeps of it.
+fn policy_recorded() -> Box<dyn FnMut()> {
+    let (policy, message) = (compiled(shipped::RULES), agenda());
+    let (envelope, session, outside) = (envelope(), submission(), harmless(&policy));
+    Box::new(move || {
+        let case = Case { message: black_box(&message), envelope: &envelope, session: &session, now: now(), outside: &outside };
+        let facts = Facts::new(&case, &policy);
+        facts.keep_readings();
+        let verdict = evaluate(&policy, &facts);
+        black_box(FactVector::of(&facts, &verdict));
+    })
 }
 
 /// An ordinary message held against a hundred patterns more, none of which fits.

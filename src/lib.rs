@@ -9,7 +9,7 @@
 //!                                                │ 3 judge     policy::evaluate(&Policy, &Facts) → Verdict
 //!                                                │ 4 splice    RawMessage + EditPlan → slices, untouched bytes borrowed; the envelope, where a rule sends it elsewhere
 //!                                                │ 5 commit    relay: the upstream's own reply
-//!                                                │ 6 record    one sealed record, by the retention rule
+//!                                                │ 6 record    one sealed record with what the message showed, by the retention rule
 //!                                                └ 7 answer    only a Committed token can say 250
 //! ```
 //!

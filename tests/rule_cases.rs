@@ -275,6 +275,7 @@ fn judge(page: &Page, policy: &Policy, words: &HashMap<String, String>, message:
             assert!(named, "{}: the {} is told, and the schedule says {:?}", rule.id, notice.person.word(), plain::told(rule));
         }
     }
+    crate::replay::agrees(policy, &case, &|policy| self::outside(words, policy));
     let output = Splice::apply(&raw, &verdict.plan).to_vec();
     let judged = Judged { policy, facts: &facts, verdict: &verdict, input: raw.as_bytes(), output: &output };
     expect

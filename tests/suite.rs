@@ -21,6 +21,7 @@ mod legitimate;
 mod lifecycle;
 mod peers;
 mod policy_in_words;
+mod replay;
 mod rule_cases;
 mod smuggling;
 mod switched_off;

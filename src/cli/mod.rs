@@ -10,6 +10,7 @@ pub mod holds;
 pub mod keys;
 pub mod people;
 pub mod policy;
+pub mod replay;
 pub mod retention;
 pub mod rights;
 pub mod trace;
@@ -55,6 +56,8 @@ enum Command {
     People(people::Args),
     /// Find a message in the record: did it arrive, what was done with it
     Trace(trace::Args),
+    /// What other rules would have done to what is recorded, and what cannot be told
+    Replay(replay::Args),
     /// Keep what a case needs beyond its retention, by case number
     #[command(name = "hold-records")]
     HoldRecords(holds::Args),
@@ -103,6 +106,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check { site } => check::run(site.config.as_deref()),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::People(arguments) => people::run(&arguments),
+        Command::Replay(arguments) => match arguments.settings() {
+            Some(settings) => answer(replay::run(&arguments, &settings)),
+            None => ExitCode::FAILURE,
+        },
         Command::Trace(arguments) => match load(arguments.config.as_deref()) {
             Some(settings) => trace::run(&arguments, &settings),
             None => ExitCode::FAILURE,
@@ -165,7 +172,12 @@ fn load(given: Option<&Path>) -> Option<Settings> {
 /// Does something that needs the settings, prints what it says, or complains.
 fn with(given: Option<&Path>, act: impl FnOnce(&Settings) -> Result<String, office::Fault>) -> ExitCode {
     let Some(settings) = load(given) else { return ExitCode::FAILURE };
-    match act(&settings) {
+    answer(act(&settings))
+}
+
+/// Prints what came of it.
+fn answer(done: Result<String, office::Fault>) -> ExitCode {
+    match done {
         Ok(text) => {
             print(&text);
             ExitCode::SUCCESS

@@ -49,6 +49,13 @@ pub fn load(path: &Path, diagnostics: &mut Diagnostics) -> Option<Settings> {
     load_text(&path.display().to_string(), text, base, diagnostics)
 }
 
+/// As [`load`], with the rules at `rules` in place of those that the site file names.
+pub fn load_with_rules(path: &Path, rules: &[PathBuf], diagnostics: &mut Diagnostics) -> Option<Settings> {
+    let text = read(path, diagnostics)?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    load_as(&path.display().to_string(), text, base, &|variable| std::env::var(variable).ok(), Some(rules), diagnostics)
+}
+
 /// As [`load`], of a text that is called `name` in diagnostics; relative paths are relative to `base`.
 pub fn load_text(name: &str, text: String, base: &Path, diagnostics: &mut Diagnostics) -> Option<Settings> {
     load_with(name, text, base, &|variable| std::env::var(variable).ok(), diagnostics)
@@ -62,6 +69,18 @@ pub fn load_with(
     environment: &dyn Fn(&str) -> Option<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Settings> {
+    load_as(name, text, base, environment, None, diagnostics)
+}
+
+/// `other_rules`: in place of those that the site file names.
+fn load_as(
+    name: &str,
+    text: String,
+    base: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    other_rules: Option<&[PathBuf]>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Settings> {
     let mut found = Diagnostics::new();
     let source = Arc::new(Source { name: name.to_owned(), text });
     let parsed = syntax::parse(&source, &mut found);
@@ -69,7 +88,14 @@ pub fn load_with(
     let files = files::Files { source: &source, base, environment };
     let compile =
         |council: &settings::Council, people: &settings::People, markings: &settings::Markings, encryption: &_, d: &mut Diagnostics| {
-            let paths = rule_paths(&options, &files, d);
+            let sources = match other_rules {
+                Some(paths) => rules::find(paths, d),
+                None => rules::find(&rule_paths(&options, &files, d), d),
+            };
+            // What the site file tunes of its own rules, other rules may lack.
+            let is_there = |id: &str| sources.iter().any(|s| s.text.contains(&format!("\"{id}\"")));
+            let mut tune = options.rules.tune.clone();
+            tune.retain(|(id, _)| other_rules.is_none() || is_there(id.get_ref()));
             let listeners: Vec<_> = options
                 .listeners
                 .iter()
@@ -88,10 +114,10 @@ pub fn load_with(
                 bank_accounts: &bank_accounts,
                 listeners: &listeners,
                 source: Some(&source),
-                tune: &options.rules.tune,
-                sources: sources(&options),
+                tune: &tune,
+                sources: self::sources(&options),
             };
-            rules::load(&rules::find(&paths, d), &site, d)
+            rules::load(&sources, &site, d)
         };
     let settings = resolve::settings(&options, &files, compile, &mut found);
     found.sort();

@@ -28,6 +28,7 @@ use super::{Diagnostics, Source, syntax};
 use crate::policy::condition::{Condition, Number, Rate, Span};
 use crate::policy::detect::encryption::EncryptionSettings;
 use crate::policy::detect::marking::MarkingSettings;
+use crate::policy::remembers::Remembers;
 use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Malformed, Member, Policy, Rule};
 use crate::policy::say::{Fill, Template, TemplateFault};
 use crate::policy::unreadable::heeding;
@@ -499,7 +500,7 @@ impl<'a, 'd> Loading<'a, 'd> {
         let asked = asked(&rules, &exempts);
         let member =
             |p: &super::settings::Person| Member { address: p.address.clone(), name: p.name.clone(), personal: p.own_accounts.clone() };
-        Some(Policy {
+        let policy = Policy {
             council: CouncilFacts {
                 name: site.council.name.clone(),
                 domains: site.council.domains.clone(),
@@ -528,7 +529,9 @@ impl<'a, 'd> Loading<'a, 'd> {
             adopted,
             files: docs.iter().map(|d| d.source.name.clone()).collect(),
             hash: hash(docs, site),
-        })
+            remembers: Remembers::default(),
+        };
+        Some(Policy { remembers: Remembers::of(&policy), ..policy })
     }
 }
 

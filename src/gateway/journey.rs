@@ -22,7 +22,7 @@ use crate::policy::detect::recipients;
 use crate::policy::outside::{Fact, Source};
 use crate::policy::people::domain_of;
 use crate::policy::reply::reply as reply_to;
-use crate::policy::{self, Case, Disposition, Envelope, Facts, Outside, RecordLevel, Verdict, Wants};
+use crate::policy::{self, Case, Disposition, Envelope, FactVector, Facts, Outside, RecordLevel, Verdict, Wants};
 use crate::records::{Entry, Outcome, StoreError, Ticket};
 use crate::smtp::client::Asked;
 use crate::smtp::{Answer, ClientSession, Final, Reply, server, wording};
@@ -56,6 +56,8 @@ struct Judged {
     /// What the verdict still hangs on.
     wants: Wants,
     past: PastMail,
+    /// What other rules might ask of it; none where nothing of it is kept.
+    vector: Option<Box<FactVector<String>>>,
 }
 
 impl Session {
@@ -426,6 +428,7 @@ impl Session {
             personal: judged.verdict.personal,
             automatic: judged.verdict.automatic,
             imprint: judged.past.imprint,
+            vector: judged.vector,
             detectors: Vec::new(),
             outcome,
         }
@@ -453,6 +456,7 @@ impl Session {
             size: judged.size,
             wants: Wants::default(),
             past: judged.past.take_imprint(),
+            vector: judged.vector.clone(),
         };
         let entry = self.entry(copy, reference, time, None);
         recorder.reserve(entry).await.map(Some)
@@ -533,6 +537,9 @@ impl Context {
         let outside = self.outside.as_ref().unwrap_or_else(|| Outside::unasked());
         let case = Case { message: &message, envelope: &envelope, session: &self.session, now: self.now.clone(), outside };
         let facts = Facts::new(&case, &settings.policy);
+        if settings.monitoring.is_some() {
+            facts.keep_readings();
+        }
         let view = facts.view();
         let refusal = if view.named("Received").count() > settings.limits.hops {
             Some(wording::LOOP)
@@ -564,10 +571,15 @@ impl Context {
                 past.leaving(&facts, &verdict, settings.password_within);
             }
         }
+        // Last, since what it asks for itself is not what the verdict hangs on.
+        let is_final = wants.is_empty() || self.outside.is_some();
+        let is_kept = settings.monitoring.is_some() && verdict.record >= RecordLevel::Metadata && !verdict.personal;
+        let by_rules = refusal.is_none() && !judged_already;
+        let vector = (is_final && is_kept && by_rules).then(|| Box::new(FactVector::of(&facts, &verdict)));
         drop(facts);
         drop(case);
         let size = message.len() as u64;
-        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size, wants, past }
+        Judged { message, envelope, verdict, message_id, subject, sender, refusal, size, wants, past, vector }
     }
 }
 
@@ -599,6 +611,7 @@ fn plain(facts: &Facts<'_>) -> Verdict {
         route: Default::default(),
         split: false,
         notices: Vec::new(),
+        open: Vec::new(),
         record: RecordLevel::Metadata,
         personal: false,
         facts: facts.summary(false),

@@ -279,10 +279,29 @@ impl<'a> View<'a> {
         self.documents.get_or_init(|| document::read(self))
     }
 
+    /// What was asked for so far of what is dear to find out.
+    pub fn looked_into(&self) -> LookedInto {
+        LookedInto {
+            body: self.body_text.get().is_some(),
+            documents: self.documents.get().is_some(),
+            protection: self.protection.get().is_some(),
+            ambiguities: self.ambiguities.get().is_some(),
+        }
+    }
+
     /// What protects the message.
     pub fn protection(&self) -> &Protection {
         self.protection.get_or_init(|| protection::judge(self))
     }
+}
+
+/// Which dear questions were asked of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookedInto {
+    pub body: bool,
+    pub documents: bool,
+    pub protection: bool,
+    pub ambiguities: bool,
 }
 
 /// Fields of addresses that are judged.

@@ -8,6 +8,7 @@ pub mod breach;
 pub mod holds;
 pub mod keys;
 pub mod masks;
+pub mod replay;
 pub mod retention;
 pub mod rights;
 pub mod rounds;

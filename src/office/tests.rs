@@ -22,13 +22,7 @@ const CLERK: &str = "clerk@wragby.gov.uk";
 const ASHBY: &str = "edith.ashby@gmail.com";
 const DAY: i64 = 86_400_000;
 
-fn settings() -> Settings {
-    settings_in(Path::new("/nonexistent"))
-}
-
-/// With the store in this folder.
-fn settings_in(base: &Path) -> Settings {
-    let text = r#"
+const SITE: &str = r#"
 [council]
 name = "Wragby Parish Council"
 domains = ["wragby.gov.uk"]
@@ -47,8 +41,15 @@ tls = "none"
 [upstream.provider]
 address = "127.0.0.1:2526"
 "#;
+
+fn settings() -> Settings {
+    settings_in(Path::new("/nonexistent"))
+}
+
+/// With the store in this folder.
+fn settings_in(base: &Path) -> Settings {
     let mut diagnostics = Diagnostics::new();
-    let settings = crate::config::load_with("lychgate.toml", text.into(), base, &|_| None, &mut diagnostics);
+    let settings = crate::config::load_with("lychgate.toml", SITE.into(), base, &|_| None, &mut diagnostics);
     settings.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
@@ -447,4 +448,62 @@ fn masks_take_rather_too_much_than_too_little() {
     assert_eq!(masks.who("cllr.elm@wragby.gov.uk"), "a councillor");
     assert_eq!(masks.who("somebody@wragby.gov.uk"), "somebody at the council");
     assert_eq!(masks.who("jo@gmail.com"), "somebody outside the council, at a consumer provider");
+}
+
+/// Rows with facts are judged by other rules; a row without is left out and said; who looked is on record.
+#[test]
+fn other_rules_are_held_against_what_is_kept() {
+    on_each(|options, folder| {
+        let rules = |text: &str| {
+            std::fs::write(folder.path("rules.toml"), text).unwrap();
+            let site = format!("{SITE}\n[rules]\npaths = [\"rules.toml\"]\n");
+            let mut diagnostics = Diagnostics::new();
+            let base = folder.path("rules.toml");
+            let settings = crate::config::load_with("lychgate.toml", site, base.parent().unwrap(), &|_| None, &mut diagnostics);
+            settings.unwrap_or_else(|| panic!("{diagnostics}")).policy
+        };
+        let then = rules("[[rule]]\nid = \"swearing\"\nwhen.body.words = [\"drat\"]\nthen.notify = [\"clerk\"]\n");
+        let recorder = Recorder::start(options).unwrap();
+        for (reference, to, header) in [
+            ("LG-ONE11", vec![ASHBY], "To: edith.ashby@gmail.com"),
+            ("LG-TWO22", vec![ASHBY, "bob@sky.com"], "To: edith.ashby@gmail.com, bob@sky.com"),
+        ] {
+            let mut e = entry(CLERK, &to);
+            e.reference = reference.into();
+            e.time = Timestamp::now();
+            let header = format!("From: {CLERK}\nSubject: Drat\n{header}");
+            e.vector = Some(Box::new(crate::records::tests::looked_at(&e, &header, &then)));
+            recorder.record(e).unwrap();
+        }
+        let mut old = entry(CLERK, &[ASHBY]);
+        old.time = Timestamp::now();
+        recorder.record(old).unwrap();
+        recorder.stop();
+
+        let now = rules(
+            "[[rule]]\nid = \"no-crowds\"\nwhen.visible-external.at-least = 2\nthen.reject = \"No.\"\n
+             [[rule]]\nid = \"not-her\"\nwhen.recipient = \"edith.ashby@gmail.com\"\nthen.notify = [\"clerk\"]\n
+             [[rule]]\nid = \"new-words\"\nwhen.subject.words = [\"bother\"]\nthen.hold = { by = \"clerk\", for = \"1d\" }\n
+             [[rule]]\nid = \"swearing\"\nwhen.body.words = [\"drat\"]\nthen.reject = \"Language.\"\n",
+        );
+        let since = Timestamp::now() - 1.hours();
+        assert!(matches!(replay::run(options, &now, &TimeZone::UTC, since, &doer(" ")), Err(Fault::Purpose)));
+        let report = replay::run(options, &now, &TimeZone::UTC, since, &doer("before the rules change")).unwrap();
+        assert_eq!((report.messages, report.without_facts, report.unreadable), (2, 1, 0));
+        let [deliver, hold, _, reject] = report.dispositions;
+        assert_eq!((deliver.happened, reject.happened), (2, 0));
+        assert_eq!(reject.would, replay::Between { least: 1, most: 1 }, "who is seen is kept, and so is that nobody swore");
+        assert_eq!((deliver.would, hold.would), (replay::Between { least: 0, most: 1 }, replay::Between { least: 0, most: 1 }));
+        assert_eq!(report.undecided, 1);
+        assert_eq!(report.rules["not-her"].would, replay::Between { least: 2, most: 2 }, "a known address can be asked for");
+        assert!(!report.rules.contains_key("swearing"), "its words were looked for then, and not found");
+        assert_eq!(report.open.keys().map(|(rule, _)| rule.as_str()).collect::<Vec<_>>(), ["new-words"]);
+        assert_eq!((report.different, report.differences[0].reference.as_str()), (1, "LG-TWO22"));
+        let said = replay::words(&report, &TimeZone::UTC);
+        assert!(said.contains("new-words needs words in a subject") && said.contains("1 message left out"), "{said}");
+        assert!(!said.contains('@'), "{said}");
+        let looked = accesses(options).unwrap();
+        assert_eq!(looked.last().map(|a| a.purpose.as_str()), Some("replay: before the rules change"));
+        assert_eq!(replay::json(&report).lines().count(), 1 + report.rules.len() + 1 + 1);
+    });
 }

@@ -39,6 +39,7 @@ pub fn explain_all(policy: &Policy, facts: &Facts<'_>) -> Vec<(Arc<str>, String)
             Truth::True => {}
             Truth::Unknown(why) => out.push((rule.id.clone(), format!("it cannot be told: {why}"))),
             Truth::Absent(why) => out.push((rule.id.clone(), format!("it cannot be judged here: {why}"))),
+            Truth::Open(missing) => out.push((rule.id.clone(), format!("it cannot be told: {}", missing.words()))),
             Truth::False => out.push((rule.id.clone(), why_not(rule, facts))),
         }
     }
@@ -219,6 +220,7 @@ fn says(condition: &Condition, facts: &Facts<'_>) -> String {
             Truth::True => "From is not the account that logged in".into(),
             Truth::False => "From is the account that logged in".into(),
             Truth::Unknown(why) | Truth::Absent(why) => why.to_string(),
+            Truth::Open(missing) => missing.words(),
         },
         Dates(first, last) => {
             format!("the day is {}between {first} and {last}", if judge::holds(condition, facts).is_true() { "" } else { "not " })

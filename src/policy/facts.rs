@@ -1,10 +1,10 @@
 //! What is so about one message, each fact worked out when a rule first asks for it, and kept.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use super::account_key;
 use super::case::{Case, Login, Role};
-use super::condition::{Automatic, Direction, Number};
+use super::condition::{Automatic, Direction, Link, Number};
 use super::detect::encryption::Wrapper;
 use super::detect::forwarding::{self, Forwarded};
 use super::detect::impersonation::{self, Claim, Shown};
@@ -18,6 +18,7 @@ use super::pattern::{Found, Kind};
 use super::people::{Class, domain_of};
 use super::rule::Policy;
 use super::truth::Truth;
+use super::vector::Seen;
 use super::verdict::FactSummary;
 use crate::message::{ProtectionLevel, Question, View};
 
@@ -25,27 +26,31 @@ use crate::message::{ProtectionLevel, Question, View};
 pub struct Facts<'a> {
     pub(crate) case: &'a Case<'a>,
     pub(crate) policy: &'a Policy,
-    view: View<'a>,
-    sender: OnceCell<Sender>,
-    recipients: OnceCell<Vec<Party>>,
-    direction: OnceCell<Direction>,
-    visible: OnceCell<Visible>,
-    inner: OnceCell<Visible>,
-    marks: OnceCell<Marks>,
-    body_mark: OnceCell<Option<&'static str>>,
-    document_mark: OnceCell<Option<String>>,
-    automatic: OnceCell<Option<Automatic>>,
-    calendar: OnceCell<bool>,
-    forwarded: OnceCell<Forwarded>,
-    protection: OnceCell<ProtectionLevel>,
-    attachment_text: OnceCell<String>,
-    addresses_in_text: OnceCell<usize>,
-    own_recipient: OnceCell<bool>,
-    claims: OnceCell<Vec<Claim<'a>>>,
-    passwords: OnceCell<Passwords>,
-    identifiers: OnceCell<Vec<Vec<identifiers::Hit>>>,
-    found: Vec<OnceCell<Found>>,
-    wanted: Cell<Wants>,
+    pub(super) view: View<'a>,
+    pub(super) sender: OnceCell<Sender>,
+    pub(super) recipients: OnceCell<Vec<Party>>,
+    pub(super) direction: OnceCell<Direction>,
+    pub(super) visible: OnceCell<Visible>,
+    pub(super) inner: OnceCell<Visible>,
+    pub(super) marks: OnceCell<Marks>,
+    pub(super) body_mark: OnceCell<Option<&'static str>>,
+    pub(super) document_mark: OnceCell<Option<String>>,
+    pub(super) automatic: OnceCell<Option<Automatic>>,
+    pub(super) calendar: OnceCell<bool>,
+    pub(super) forwarded: OnceCell<Forwarded>,
+    pub(super) protection: OnceCell<ProtectionLevel>,
+    pub(super) attachment_text: OnceCell<String>,
+    pub(super) addresses_in_text: OnceCell<usize>,
+    pub(super) own_recipient: OnceCell<bool>,
+    pub(super) claims: OnceCell<Vec<Claim<'a>>>,
+    pub(super) passwords: OnceCell<Passwords>,
+    pub(super) identifiers: OnceCell<Vec<Vec<identifiers::Hit>>>,
+    pub(super) found: Vec<OnceCell<Found>>,
+    /// By kind, where it was asked for.
+    pub(super) links: Cell<[Option<bool>; 4]>,
+    pub(super) wanted: Cell<Wants>,
+    /// What other readers see, as it is to be kept; none if nobody wants it.
+    pub(super) kept_readings: RefCell<Option<Vec<Seen<String>>>>,
 }
 
 /// Who sent it, as the envelope and the From field say.
@@ -99,13 +104,20 @@ impl<'a> Facts<'a> {
             passwords: OnceCell::new(),
             identifiers: OnceCell::new(),
             found: policy.patterns.iter().map(|_| OnceCell::new()).collect(),
+            links: Cell::default(),
             wanted: Cell::new(Wants::default()),
+            kept_readings: RefCell::new(None),
         }
     }
 
     /// What is judged.
     pub fn case(&self) -> &'a Case<'a> {
         self.case
+    }
+
+    /// From here on what other readers see is kept beside, for the record.
+    pub fn keep_readings(&self) {
+        self.kept_readings.replace(Some(Vec::new()));
     }
 
     /// What was missed from outside in all that was judged so far.
@@ -255,7 +267,7 @@ impl<'a> Facts<'a> {
         self.header_marks().personal
     }
 
-    fn header_marks(&self) -> &Marks {
+    pub(super) fn header_marks(&self) -> &Marks {
         self.marks.get_or_init(|| marking::in_header(&self.view, &self.policy.marking))
     }
 
@@ -274,11 +286,7 @@ impl<'a> Facts<'a> {
     /// Evidence of forwarding, automatic and by hand.
     pub fn forwarded(&self) -> &Forwarded {
         self.forwarded.get_or_init(|| {
-            let outbound = self.direction() == Direction::Outbound;
-            let inside = |a: &str| {
-                outbound && a.rsplit_once('@').is_some_and(|(_, d)| self.policy.is_council(&crate::smtp::address::normal_domain(d)))
-            };
-            let automatic = forwarding::automatic(&self.view, self.case.envelope.reverse_path.as_str(), inside);
+            let automatic = self.forwarded_automatically();
             let is_party = |a: &str| {
                 self.sender().who.as_deref() == Some(a)
                     || self.sender().authors.iter().any(|(author, _)| author == a)
@@ -288,6 +296,14 @@ impl<'a> Facts<'a> {
             let is_report = matches!(self.automatic(), Some(Automatic::Bounce | Automatic::Receipt));
             Forwarded { by_hand: forwarding::by_hand(&self.view, is_report, is_party), automatic }
         })
+    }
+
+    /// Evidence in header and envelope of a mailbox that forwards by itself.
+    pub(super) fn forwarded_automatically(&self) -> Option<&'static str> {
+        let outbound = self.direction() == Direction::Outbound;
+        let inside =
+            |a: &str| outbound && a.rsplit_once('@').is_some_and(|(_, d)| self.policy.is_council(&crate::smtp::address::normal_domain(d)));
+        forwarding::automatic(&self.view, self.case.envelope.reverse_path.as_str(), inside)
     }
 
     /// The service that encrypts the message on its way.
@@ -424,6 +440,28 @@ impl<'a> Facts<'a> {
             let is_partner = |address: &str| policy.partners.contains(address);
             impersonation::claims(&policy.council, &shown, &is_council, &is_partner)
         })
+    }
+
+    /// The author, where there is one.
+    pub(super) fn only_author(&self) -> Option<&str> {
+        match self.sender().authors.as_slice() {
+            [(only, _)] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether a link is of one of these kinds. What was found is remembered for the record.
+    pub(super) fn has_link(&self, kinds: &[Link]) -> bool {
+        let found = super::detect::links::has_any(&self.view, kinds, &self.policy.council.domains);
+        let mut links = self.links.get();
+        for kind in kinds {
+            // Of several that were asked for together one was found, and nobody knows which.
+            if !found || kinds.len() == 1 {
+                links[*kind as usize] = Some(found);
+            }
+        }
+        self.links.set(links);
+        found
     }
 
     /// Addresses of Reply-To, in normal form.

@@ -28,7 +28,7 @@ impl<T> Fact<T> {
 }
 
 /// Which fact. The words are the contract's, for `unknown = ["virus"]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outer {
     Virus,
     Spf,

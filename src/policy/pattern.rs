@@ -161,6 +161,8 @@ pub struct PatternSet {
     pub kind: Kind,
     screens: Vec<Screen>,
     words: Vec<Option<Arc<str>>>,
+    /// What each pattern says, hashed: the same pattern has the same digest in any set.
+    digests: Vec<[u8; 8]>,
 }
 
 #[derive(Debug)]
@@ -194,7 +196,22 @@ impl PatternSet {
     pub fn compile(kind: Kind, patterns: &[Pattern]) -> Result<PatternSet, PatternError> {
         let mut screens = Vec::new();
         compile_screens(patterns, 0, &mut screens)?;
-        Ok(PatternSet { kind, screens, words: patterns.iter().map(|p| p.words.clone()).collect() })
+        let digest =
+            |p: &Pattern| blake3::hash(p.exact.to_string().as_bytes()).as_bytes()[..8].try_into().expect("eight of thirty-two octets");
+        Ok(PatternSet {
+            kind,
+            screens,
+            words: patterns.iter().map(|p| p.words.clone()).collect(),
+            digests: patterns.iter().map(digest).collect(),
+        })
+    }
+
+    /// What these patterns of the set say, and where they are looked for: the same question has the same digest in any policy.
+    pub fn digest(&self, patterns: &[usize]) -> u32 {
+        let mut each: Vec<[u8; 8]> = patterns.iter().filter_map(|p| self.digests.get(*p).copied()).collect();
+        each.sort_unstable();
+        each.dedup();
+        digest(&format!("{:?}", self.kind), each.as_flattened())
     }
 
     /// The words of a pattern, as they were written.
@@ -220,6 +237,15 @@ impl PatternSet {
         }
         found
     }
+}
+
+/// Four octets that stand for a question about `place`.
+pub(super) fn digest(place: &str, what: &[u8]) -> u32 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(place.len() as u64).to_le_bytes());
+    hasher.update(place.as_bytes());
+    hasher.update(what);
+    u32::from_le_bytes(hasher.finalize().as_bytes()[..4].try_into().expect("four of thirty-two octets"))
 }
 
 impl Screen {

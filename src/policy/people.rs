@@ -154,6 +154,30 @@ impl AddressSet {
         false
     }
 
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().map(String::as_str)
+    }
+
+    /// Whether it names all domains below some.
+    pub fn has_below(&self) -> bool {
+        !self.below.is_empty()
+    }
+
+    /// The same set has the same digest.
+    pub fn digest(&self) -> [u8; 8] {
+        let mut hasher = blake3::Hasher::new();
+        for texts in [&self.addresses, &self.domains, &self.below] {
+            let mut sorted: Vec<&str> = texts.iter().map(String::as_str).collect();
+            sorted.sort_unstable();
+            for text in sorted {
+                hasher.update(text.as_bytes());
+                hasher.update(b"\n");
+            }
+            hasher.update(b"\0");
+        }
+        hasher.finalize().as_bytes()[..8].try_into().expect("eight of thirty-two octets")
+    }
+
     pub fn domains(&self) -> impl Iterator<Item = &str> {
         self.domains.iter().map(String::as_str)
     }

@@ -11,6 +11,7 @@ use super::detect::marking::MarkingSettings;
 use super::outside::{Source, Sources, Wants};
 use super::pattern::PatternSet;
 use super::people::{AddressSet, Class, Who, domain_of};
+use super::remembers::Remembers;
 use super::say::Template;
 use super::verdict::{Mode, Person, RecordLevel};
 use crate::smtp::Address;
@@ -40,6 +41,8 @@ pub struct Policy {
     /// The rule files, as they were named.
     pub(crate) files: Vec<String>,
     pub(crate) hash: String,
+    /// What is remembered of messages for these rules and no others.
+    pub(crate) remembers: Remembers,
 }
 
 /// What rules need to know of the council.
@@ -346,6 +349,7 @@ impl Default for Policy {
             adopted: Vec::new(),
             files: Vec::new(),
             hash: String::new(),
+            remembers: Remembers::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::condition::{Condition, Span};
 use super::explain::clean;
 use super::facts::Facts;
 use super::judge;
+use super::subject::Subject;
 use super::truth::Truth;
 
 /// `condition` with every part of it that `reads` the text inside attachments made heedful of what could not be read.
@@ -26,17 +27,21 @@ pub fn heeding(condition: Condition, reads: &dyn Fn(&Condition) -> bool) -> Cond
 }
 
 /// Whether `condition` holds, or nobody can tell.
-pub(super) fn judge(condition: &Condition, facts: &Facts<'_>) -> Truth {
-    let truth = judge::holds(condition, facts);
+pub(super) fn judge<S: Subject>(condition: &Condition, subject: &S) -> Truth {
+    let truth = judge::holds(condition, subject);
     // More text can only mean more hits.
     let could_change = match condition {
-        Condition::Number(number, span) => could_change(*span, facts.number(*number)),
-        Condition::Identifiers { kinds, count } => could_change(*count, facts.identifiers(kinds)),
-        _ => truth == Truth::False,
+        Condition::Number(number, span) => subject.number(*number).map(|n| could_change(*span, n)),
+        Condition::Identifiers { kinds, count } => subject.identifiers(kinds).map(|n| could_change(*count, n)),
+        _ => Ok(truth == Truth::False),
     };
-    match why(facts) {
-        Some(why) if could_change => Truth::unknown(&why),
-        _ => truth,
+    match could_change {
+        Ok(true) => match subject.unreadable() {
+            Ok(Some(why)) => Truth::unknown(&why),
+            Ok(None) => truth,
+            Err(open) => open,
+        },
+        Ok(false) | Err(_) => truth,
     }
 }
 

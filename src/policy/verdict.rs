@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::missing::Missing;
 use super::route::Route;
 use crate::message::EditPlan;
 
@@ -90,6 +91,13 @@ pub struct Match {
     pub overridden: Option<String>,
 }
 
+/// A rule of which a record does not tell whether it matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRule {
+    pub rule: Arc<str>,
+    pub missing: Missing,
+}
+
 /// How much of a message is recorded; of all matching rules the least wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordLevel {
@@ -164,6 +172,8 @@ pub struct Verdict {
     /// A rule wants a copy for each outsider.
     pub split: bool,
     pub notices: Vec<Notice>,
+    /// Of a record: rules that may have matched, and what would tell. None of a message.
+    pub open: Vec<OpenRule>,
     pub record: RecordLevel,
     /// The message is marked personal or private: counts only.
     pub personal: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::RecordClass;
 use crate::policy::past::Imprint;
 use crate::policy::verdict::FactSummary;
-use crate::policy::{Disposition, Envelope, Match, Mode, RecordLevel, Role};
+use crate::policy::{Disposition, Envelope, FactVector, Match, Mode, RecordLevel, Role};
 use crate::smtp::Reply;
 
 /// Whose an address is.
@@ -58,6 +58,8 @@ pub struct Entry {
     pub automatic: bool,
     /// What the index of past mail is to remember once it is delivered.
     pub imprint: Option<Box<Imprint>>,
+    /// What other rules might ask of it.
+    pub vector: Option<Box<FactVector<String>>>,
     /// Detectors that found something, and how often.
     pub detectors: Vec<(Arc<str>, u32)>,
     /// What became of the content; none while that is open (a reserved row).
@@ -122,7 +124,8 @@ impl Entry {
         let recipients = self.envelope.recipients.iter().map(|r| r.address.as_str().len() + 64).sum::<usize>();
         let texts = self.message_id.as_ref().map_or(0, String::len) + self.subject.as_ref().map_or(0, String::len);
         let imprint = self.imprint.as_ref().map_or(0, |i| i.weight());
-        fixed + recipients + texts + imprint + self.matches.len() * 256
+        let vector = self.vector.as_ref().map_or(0, |v| v.weight());
+        fixed + recipients + texts + imprint + vector + self.matches.len() * 256
     }
 }
 

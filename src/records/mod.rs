@@ -26,6 +26,7 @@ pub mod place;
 mod rates;
 pub mod receipts;
 pub mod recorder;
+pub mod replay;
 pub mod retention;
 pub mod rights;
 pub mod rotation;
@@ -36,6 +37,7 @@ mod spare;
 mod store;
 mod tally;
 pub mod trace;
+mod vector;
 
 pub use entry::{Class, Classes, Entry, Outcome};
 pub use error::StoreError;

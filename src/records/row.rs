@@ -6,11 +6,14 @@
 use super::StoreError;
 use super::entry::{Class, Entry};
 use super::sealing::{Kind, PeriodKey};
+use super::vector;
+use crate::policy::recorded::Hashed;
 use crate::policy::verdict::FactSummary;
-use crate::policy::{Disposition, Mode, RecordLevel, Role};
+use crate::policy::{Disposition, FactVector, Mode, RecordLevel, Role};
 use crate::smtp::Address;
 
-const VERSION: u8 = 1;
+/// Since version 2 a row ends with the message's fact vector.
+const VERSION: u8 = 2;
 const TEXT: usize = 512;
 const DOMAINS: usize = 1000;
 const RULES: usize = 200;
@@ -40,6 +43,20 @@ pub struct Row {
     pub automatic: bool,
     pub facts: FactSummary,
     pub subject: Option<String>,
+    /// What the message showed, as it was encoded; empty where it was not kept.
+    pub vector: Vec<u8>,
+}
+
+impl Row {
+    /// What the message showed; none if it was not kept.
+    pub fn fact_vector(&self) -> Result<Option<FactVector<Hashed>>, StoreError> {
+        vector::read(&self.vector, self)
+    }
+}
+
+/// The domain of the reverse path, in normal form.
+pub(super) fn sender_domain(row: &Row) -> String {
+    row.sender.rsplit_once('@').map(|(_, domain)| crate::smtp::address::normal_domain(domain)).unwrap_or_default()
 }
 
 /// A rule that matched.
@@ -93,7 +110,7 @@ pub(super) fn encode(entry: &Entry, key: &PeriodKey, keep_subject: bool, out: &m
     put_octets(out, &configuration[..configuration.len().min(32)]);
     put_rules(entry, out);
     put_message_id(entry, key, out, found_by);
-    put_recipients(entry, key, out, found_by);
+    let external_domains = put_recipients(entry, key, out, found_by);
     put_number(out, entry.detectors.len().min(RULES) as u64);
     for (name, count) in entry.detectors.iter().take(RULES) {
         put_text(out, name);
@@ -105,6 +122,7 @@ pub(super) fn encode(entry: &Entry, key: &PeriodKey, keep_subject: bool, out: &m
     let facts = serde_json::to_vec(&entry.facts).unwrap_or_default();
     put_octets(out, &facts);
     put_optional(out, entry.subject.as_deref().filter(|_| keep_subject));
+    vector::put(entry, &external_domains, key, out);
 
     if let Some(address) = entry.envelope.reverse_path.address() {
         found_by.push(key.hash(Kind::Sender, &address.normal()));
@@ -143,7 +161,7 @@ fn put_message_id(entry: &Entry, key: &PeriodKey, out: &mut Vec<u8>, found_by: &
 }
 
 /// Hashes in the envelope's order; one code for all, then those that had another; counts by class; external domains.
-fn put_recipients(entry: &Entry, key: &PeriodKey, out: &mut Vec<u8>, found_by: &mut Vec<u64>) {
+fn put_recipients(entry: &Entry, key: &PeriodKey, out: &mut Vec<u8>, found_by: &mut Vec<u64>) -> Vec<String> {
     let recipients = &entry.envelope.recipients;
     let end = entry.outcome.as_ref().map(|o| o.code);
     let outcome = |code: u16| if code / 100 == 2 { end.unwrap_or(0) } else { code };
@@ -197,6 +215,7 @@ fn put_recipients(entry: &Entry, key: &PeriodKey, out: &mut Vec<u8>, found_by: &
     for domain in &domains {
         put_text(out, domain);
     }
+    domains
 }
 
 /// External domains, as they come.
@@ -269,7 +288,7 @@ fn without_addresses(reply: &str) -> String {
     out
 }
 
-fn put_number(out: &mut Vec<u8>, mut n: u64) {
+pub(super) fn put_number(out: &mut Vec<u8>, mut n: u64) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;
@@ -277,13 +296,13 @@ fn put_number(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
-fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
+pub(super) fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
     put_number(out, octets.len() as u64);
     out.extend_from_slice(octets);
 }
 
 /// Cut at [`TEXT`] octets, on a character's border.
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_octets(out, &text.as_bytes()[..text.floor_char_boundary(TEXT)]);
 }
 
@@ -321,14 +340,25 @@ pub(super) fn without_recipient(plain: &[u8], hash: u64, domain: &str) -> Result
     let domains: Vec<String> = r.list(DOMAINS, Reader::text)?.into_iter().filter(|d| d != domain).collect();
     put_number(&mut out, domains.len() as u64);
     domains.iter().for_each(|d| put_text(&mut out, d));
-    out.extend_from_slice(r.0);
+    let rest = r.0;
+    r.list(RULES, |r| r.text().and_then(|_| r.number()))?;
+    r.number()?;
+    r.octet()?;
+    r.octets()?;
+    r.optional()?;
+    out.extend_from_slice(&rest[..rest.len() - r.0.len()]);
+    // What the message showed says who was named in it: it goes as a whole.
+    if plain[0] >= 2 {
+        put_number(&mut out, 0);
+    }
     Ok(out)
 }
 
 /// Reads a row that was opened.
 pub(super) fn decode(plain: &[u8]) -> Result<Row, StoreError> {
     let mut r = Reader(plain);
-    if r.octet()? != VERSION {
+    let version = r.octet()?;
+    if version == 0 || version > VERSION {
         return Err(StoreError::Damaged);
     }
     let time = i64::from_le_bytes(r.take(8)?.try_into().map_err(|_| StoreError::Damaged)?);
@@ -364,6 +394,7 @@ pub(super) fn decode(plain: &[u8]) -> Result<Row, StoreError> {
     let automatic = r.octet()? != 0;
     let facts = serde_json::from_slice(r.octets()?).unwrap_or_default();
     let subject = r.optional()?;
+    let vector = if version < 2 { Vec::new() } else { r.octets()?.to_vec() };
     Ok(Row {
         time,
         reference,
@@ -384,10 +415,11 @@ pub(super) fn decode(plain: &[u8]) -> Result<Row, StoreError> {
         automatic,
         facts,
         subject,
+        vector,
     })
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// What stands before the rules, gone past.
@@ -404,17 +436,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn take(&mut self, n: usize) -> Result<&'a [u8], StoreError> {
+    pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], StoreError> {
         let (taken, rest) = self.0.split_at_checked(n).ok_or(StoreError::Damaged)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn octet(&mut self) -> Result<u8, StoreError> {
+    pub(super) fn octet(&mut self) -> Result<u8, StoreError> {
         Ok(self.take(1)?[0])
     }
 
-    fn number(&mut self) -> Result<u64, StoreError> {
+    pub(super) fn number(&mut self) -> Result<u64, StoreError> {
         let mut n = 0;
         for shift in (0..64).step_by(7) {
             let b = self.octet()?;
@@ -426,7 +458,7 @@ impl<'a> Reader<'a> {
         Err(StoreError::Damaged)
     }
 
-    fn length(&mut self) -> Result<usize, StoreError> {
+    pub(super) fn length(&mut self) -> Result<usize, StoreError> {
         usize::try_from(self.number()?).map_err(|_| StoreError::Damaged)
     }
 
@@ -434,16 +466,16 @@ impl<'a> Reader<'a> {
         u16::try_from(self.number()?).map_err(|_| StoreError::Damaged)
     }
 
-    fn hash(&mut self) -> Result<u64, StoreError> {
+    pub(super) fn hash(&mut self) -> Result<u64, StoreError> {
         Ok(u64::from_be_bytes(self.take(8)?.try_into().map_err(|_| StoreError::Damaged)?))
     }
 
-    fn octets(&mut self) -> Result<&'a [u8], StoreError> {
+    pub(super) fn octets(&mut self) -> Result<&'a [u8], StoreError> {
         let n = self.length()?;
         self.take(n)
     }
 
-    fn text(&mut self) -> Result<String, StoreError> {
+    pub(super) fn text(&mut self) -> Result<String, StoreError> {
         String::from_utf8(self.octets()?.to_vec()).map_err(|_| StoreError::Damaged)
     }
 
@@ -451,12 +483,26 @@ impl<'a> Reader<'a> {
         if self.octet()? == 0 { Ok(None) } else { self.text().map(Some) }
     }
 
-    fn list<T>(&mut self, most: usize, mut one: impl FnMut(&mut Self) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
-        let n = self.length()?;
-        if n > most {
+    pub(super) fn list<T>(&mut self, most: usize, one: impl FnMut(&mut Self) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+        let n = self.number()?;
+        self.several(n, most, one)
+    }
+
+    pub(super) fn several<T>(
+        &mut self,
+        n: u64,
+        most: usize,
+        mut one: impl FnMut(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        if n > most as u64 {
             return Err(StoreError::Damaged);
         }
         (0..n).map(|_| one(self)).collect()
+    }
+
+    /// Four octets that stand for something.
+    pub(super) fn id(&mut self) -> Result<u32, StoreError> {
+        Ok(u32::from_le_bytes(self.take(4)?.try_into().map_err(|_| StoreError::Damaged)?))
     }
 
     fn rule(&mut self) -> Result<RowRule, StoreError> {

@@ -140,6 +140,8 @@ pub enum Kind {
     Member = 9,
     /// What is counted of whom.
     Rate = 10,
+    /// A domain that a message names.
+    Domain = 11,
 }
 
 /// The place of a sealed row: what its seal is bound to.

@@ -114,6 +114,20 @@ impl Classes for Rules {
     }
 }
 
+/// What is kept of a message with that header that was judged by these rules, sent as the entry's envelope says.
+pub(crate) fn looked_at(e: &Entry, header: &str, policy: &crate::policy::Policy) -> crate::policy::FactVector<String> {
+    use crate::policy::{Case, FactVector, Facts, Login, Outside, Session, evaluate};
+    let text = format!("{}\r\n\r\nText.\r\n", header.replace('\n', "\r\n"));
+    let message = crate::message::RawMessage::new(text.into_bytes());
+    let session = Session { role: e.role, listener: e.listener.clone(), login: Login::None, tls: true };
+    let now = e.time.to_zoned(jiff::tz::TimeZone::UTC);
+    let case = Case { message: &message, envelope: &e.envelope, session: &session, now, outside: Outside::unasked() };
+    let facts = Facts::new(&case, policy);
+    facts.keep_readings();
+    let verdict = evaluate(policy, &facts);
+    FactVector::of(&facts, &verdict)
+}
+
 pub(crate) fn entry(sender: &str, recipients: &[&str]) -> Entry {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -138,6 +152,7 @@ pub(crate) fn entry(sender: &str, recipients: &[&str]) -> Entry {
         personal: false,
         automatic: false,
         imprint: None,
+        vector: None,
         detectors: Vec::new(),
         outcome: Some(Outcome { code: 250, upstream_reply: Some("250 2.0.0 Ok: queued as 4FK".into()) }),
     }

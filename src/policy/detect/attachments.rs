@@ -51,6 +51,58 @@ pub fn first_fit(view: &View<'_>, test: &AttachmentTest) -> Option<String> {
     })
 }
 
+/// What the tests on attachments can ask of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Octets, decoded.
+    pub size: u64,
+    /// One bit for each kind, by its number.
+    pub kinds: u16,
+    /// Whether it was looked for locks: otherwise nobody knows of the encrypted kinds.
+    pub knows_locks: bool,
+}
+
+/// Every file, as [`first_fit`] sees it. Decodes each; looks for locks only where that was done already.
+pub fn survey(view: &View<'_>) -> Vec<FileFacts> {
+    let knows_locks = view.looked_into().protection;
+    view.parts()
+        .iter()
+        .filter(|p| is_file(p))
+        .map(|part| {
+            let content = view.decoded(part);
+            let name = part.file_name.as_deref().unwrap_or_default();
+            let members = if is_archive(&content) || members::is_archive(&content) { members::names(&content) } else { Vec::new() };
+            let is = |kind: AttachmentKind| {
+                let locks = matches!(kind, AttachmentKind::EncryptedArchive | AttachmentKind::EncryptedDocument);
+                by_name(kind, name, part)
+                    || ((!locks || knows_locks) && by_content(kind, &content, name, view))
+                    || (is_dangerous(kind) && members.iter().any(|member| by_file_name(kind, member)))
+            };
+            let kinds = AttachmentKind::WORDS.iter().filter(|(_, kind)| is(*kind)).fold(0, |bits, (_, kind)| bits | 1 << *kind as u16);
+            FileFacts { size: content.len() as u64, kinds, knows_locks }
+        })
+        .collect()
+}
+
+/// Octets of all files as they were sent.
+pub fn sent_size(view: &View<'_>) -> usize {
+    view.parts().iter().filter(|p| is_file(p)).map(|p| p.body.len()).sum()
+}
+
+impl FileFacts {
+    /// Whether the file fits the test, as far as that is known.
+    pub fn fits(&self, test: &AttachmentTest) -> Option<bool> {
+        if !test.size.holds(self.size) {
+            return Some(false);
+        }
+        if test.kinds.is_empty() || test.kinds.iter().any(|k| self.kinds & (1 << *k as u16) != 0) {
+            return Some(true);
+        }
+        let locks = |k: &AttachmentKind| matches!(k, AttachmentKind::EncryptedArchive | AttachmentKind::EncryptedDocument);
+        (self.knows_locks || !test.kinds.iter().any(locks)).then_some(false)
+    }
+}
+
 /// Names of all files.
 pub fn names<'v>(view: &'v View<'_>) -> impl Iterator<Item = &'v str> {
     view.parts().iter().filter(|p| !p.is_multipart).filter_map(|p| p.file_name.as_deref())

@@ -89,6 +89,15 @@ pub fn distinct(texts: &[Vec<Hit>], kinds: &[Identifier], own: &[String]) -> Vec
     out
 }
 
+/// Whether identifiers of two kinds overlap somewhere: then what is found of some kinds is not the sum of what is found of each.
+pub fn overlap(texts: &[Vec<Hit>]) -> bool {
+    texts.iter().any(|hits| {
+        hits.iter()
+            .enumerate()
+            .any(|(i, a)| hits[i + 1..].iter().any(|b| a.kind != b.kind && a.span.start < b.span.end && b.span.start < a.span.end))
+    })
+}
+
 /// How many distinct identifiers of `kinds` stand in one text.
 pub fn count(text: &str, kinds: &[Identifier]) -> usize {
     distinct(&[find(text)], kinds, &[]).iter().map(|(_, n)| n).sum()
