@@ -8,10 +8,17 @@ use std::sync::{Arc, LazyLock};
 
 use lychgate::config::Diagnostics;
 use lychgate::config::rules;
+use lychgate::message::RawMessage;
+use lychgate::policy::condition::{Condition, Identifier, Link, Number, Span};
+use lychgate::policy::detect::VERSION;
 use lychgate::policy::recorded::{self, Recorded};
-use lychgate::policy::{Case, FactVector, Facts, Mode, Outside, Policy, RecordLevel, Verdict, evaluate};
+use lychgate::policy::{
+    Case, Envelope, FactVector, Facts, Login, Mode, Outside, Policy, Recipient, RecordLevel, Role, Session, Verdict, evaluate, judge,
+};
 use lychgate::records::replay::through_a_row;
 use lychgate::records::{Class, Classes, Entry, Outcome};
+use lychgate::smtp::address::Charset;
+use lychgate::smtp::{Address, ReversePath};
 
 /// The rules that are shipped, whatever rules a case has.
 static SHIPPED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
@@ -112,4 +119,66 @@ fn entry(case: &Case<'_>, verdict: &Verdict, vector: FactVector<String>, policy:
         detectors: Vec::new(),
         outcome: Some(Outcome::own(250)),
     }
+}
+
+/// What the detectors find in the sample messages, held against what this version of them found before. Where it is something else,
+/// records say by which version a message was looked into, so the version must be raised. `BLESS=1` writes what is found, and refuses
+/// to while a message is seen otherwise under the same version.
+#[test]
+fn detectors_that_find_something_else_have_another_version() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let page = root.join("tests/detectors.txt");
+    let mut found = std::collections::BTreeMap::new();
+    for folder in ["wragby", "wrentham"] {
+        for file in std::fs::read_dir(root.join("tests/mail").join(folder)).expect("the samples").flatten() {
+            let text = std::fs::read(file.path()).expect("a sample");
+            found.insert(format!("{folder}/{}", file.file_name().to_string_lossy()), all_found(text));
+        }
+    }
+    assert!(found.len() > 100);
+    let before = std::fs::read_to_string(&page).unwrap_or_default();
+    let mut lines = before.lines();
+    let version = lines.next().and_then(|l| l.strip_prefix("version ")).and_then(|v| v.parse::<u32>().ok());
+    let known: HashMap<&str, &str> = lines.filter_map(|l| l.split_once(' ')).map(|(digest, name)| (name, digest)).collect();
+    let other: Vec<&String> =
+        found.iter().filter(|(n, d)| known.get(n.as_str()).is_some_and(|k| *k != d.as_str())).map(|(n, _)| n).collect();
+    let raised = version != Some(VERSION);
+    assert!(
+        other.is_empty() || raised,
+        "the detectors find something else in {other:?}: raise policy::detect::VERSION, then run this again with BLESS=1"
+    );
+    let now: String =
+        std::iter::once(format!("version {VERSION}\n")).chain(found.iter().map(|(name, digest)| format!("{digest} {name}\n"))).collect();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&page, now).expect("tests/detectors.txt");
+        return;
+    }
+    assert_eq!(before, now, "run this again with BLESS=1");
+}
+
+/// A digest of all that is found in a message, whatever rules ask.
+fn all_found(text: Vec<u8>) -> String {
+    let text = String::from_utf8_lossy(&text).replace("\r\n", "\n").replace('\n', "\r\n");
+    let message = RawMessage::new(text.into_bytes());
+    let address = |a: &str| Address::parse(a, Charset::Utf8).expect("an address");
+    let envelope = Envelope {
+        reverse_path: ReversePath::Address(address("clerk@wragbyparishcouncil.gov.uk")),
+        recipients: vec![Recipient { address: address("a@gmail.com"), reply_code: 250 }],
+    };
+    let session = Session { role: Role::Mx, listener: "mx".into(), login: Login::None, tls: true };
+    let now = "2026-05-14T10:00[Europe/London]".parse().expect("a time");
+    let case = Case { message: &message, envelope: &envelope, session: &session, now, outside: Outside::unasked() };
+    // No rules, so that only what is found counts and not what is asked.
+    let policy = crate::rule_cases::load(&[], Mode::Enforce).0.expect("no rules load");
+    let facts = Facts::new(&case, &policy);
+    let kinds: Vec<Identifier> = Identifier::WORDS.iter().map(|(_, kind)| *kind).collect();
+    let text = Condition::Number(Number::AddressesInText, Span::at_least(1));
+    let links = Link::WORDS.iter().map(|(_, kind)| Condition::Links(vec![*kind]));
+    for condition in links.chain([text, Condition::Ambiguous(true), Condition::UnreadableText, Condition::NoPasswordDisclosed]) {
+        judge::holds(&condition, &facts);
+    }
+    (facts.identifiers(&kinds), facts.protection(), facts.own_recipient(), facts.forwarded(), facts.confidential());
+    let vector = FactVector::of(&facts, &evaluate(&policy, &facts));
+    let everything = format!("{:?} {:?}", vector.ours, vector.others);
+    blake3::hash(everything.as_bytes()).to_hex()[..12].to_string()
 }

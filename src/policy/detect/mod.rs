@@ -2,7 +2,7 @@
 //! the Clerk that show no address.
 
 /// The version of the detectors, kept with what they found in each message. Raise it whenever they find something else in the same
-/// message: `tests/replay.rs` holds what they find in the sample messages against `tests/evidence/detectors.txt`, and fails otherwise.
+/// message: `tests/replay.rs` holds what they find in the sample messages against `tests/detectors.txt`, and fails otherwise.
 pub const VERSION: u32 = 1;
 
 pub mod attachments;
