@@ -321,12 +321,12 @@ fn answers(facts: &Facts<'_>) -> [Option<bool>; Answer::ALL.len()] {
     let login = facts.login_is_author().unwrap_or_default();
     let passwords = facts.passwords.get();
     let password = |which: fn(&passwords::Passwords) -> bool| passwords.map(which);
-    // Where the body was read anyway, its marks and quotations cost little more.
+    // Where the body was read anyway, its marks cost little more. What it quotes is dear: that a rule must have asked.
     let confidential = || match facts.body_mark.get().is_some() || into.body {
         true => facts.document_mark.get().is_some() || !facts.policy.marking.has_labels() || into.documents,
         false => facts.header_marks().confidential.is_some(),
     };
-    let forwarded = facts.forwarded.get().is_some() || into.body;
+    let forwarded = facts.forwarded.get().is_some();
     let no_stranger = || !facts.recipients().iter().any(|p| p.class.is_stranger());
     let links = facts.links.get();
     Answer::ALL.map(|answer| match answer {
@@ -420,16 +420,16 @@ fn overrides(facts: &Facts<'_>) -> Vec<u32> {
     facts.policy.remembers.overrides.iter().filter(|(_, name)| written(name)).map(|(id, _)| *id).collect()
 }
 
-/// Everybody who is named, each once, those of the envelope first and in its order.
+/// Everybody who is named, each once.
 fn people(facts: &Facts<'_>) -> Vec<Named<String>> {
     let mut all = People::default();
     let policy = facts.policy;
+    for party in facts.recipients() {
+        all.add(&party.address, part::RECIPIENT, || party.class);
+    }
     for recipient in facts.case.envelope.accepted() {
         let address = recipient.address.normal();
         all.add(&address, part::ENVELOPE, || policy.classify(&address));
-    }
-    for party in facts.recipients() {
-        all.add(&party.address, part::RECIPIENT, || party.class);
     }
     let view = facts.view();
     // What counts among the recipients of the header is what is visible, but for where answers go, unless readers differ.
