@@ -233,6 +233,7 @@ fn entry(n: u64, time: jiff::Timestamp, outcome: Option<u16>) -> Entry {
         personal: false,
         automatic: false,
         imprint: None,
+        vector: None,
         detectors: Vec::new(),
         outcome: outcome.map(Outcome::own),
     }

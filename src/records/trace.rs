@@ -82,7 +82,7 @@ pub fn log(options: &Options, question: &Question, purpose: &str, who: &str) -> 
     log_access(&mut db, &mut ring, options, question, purpose, who)
 }
 
-fn open(options: &Options) -> Result<(Database, Keyring), StoreError> {
+pub(super) fn open(options: &Options) -> Result<(Database, Keyring), StoreError> {
     let ring = options.open_ring()?;
     let mut db = Database::open(&options.database, Durability::Full)?;
     migrate(&mut db)?;
