@@ -10,14 +10,17 @@ use super::addresses::{self, Entry};
 use super::header::Field;
 pub use super::subject::{cut_override, cut_overrides, override_reason, tag_subject};
 use super::{EditPlan, Mailbox, View, words};
+use crate::smtp::Address;
 
 /// What stands in a `To` that would be empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WhatIfToEmpty {
     #[default]
     UndisclosedRecipients,
     /// The sender's own address.
     Sender,
+    /// This mailbox, as RFC 5322 §3.4 writes one.
+    Mailbox(Vec<u8>),
 }
 
 /// What was hidden.
@@ -56,16 +59,56 @@ pub fn hide_recipients(view: &View<'_>, keep: &dyn Fn(&Mailbox) -> bool, if_empt
     let author: Option<Mailbox> = view.named("From").flat_map(|f| view.addresses(f)).find_map(|e| e.mailboxes().first().cloned());
     let author_normal = author.as_ref().map(Mailbox::normal);
     let keep = |mailbox: &Mailbox| keep(mailbox) || author_normal.as_ref().is_some_and(|a| *a == mailbox.normal());
-    let mut surgery = Surgery {
-        view,
-        keep: &keep,
-        author: author.as_ref(),
-        if_empty,
-        hidden: HashSet::new(),
-        changed: Vec::new(),
-        plan,
-        to_stands: false,
+    operate(view, &keep, &|mailbox| !keep(mailbox), author.as_ref(), if_empty, plan)
+}
+
+/// Leaves of all recipients `own` alone: what each gets of a message that is split. It stands in `To` as it was written wherever it
+/// stood, or bare, as the envelope has it, where it stood in no field.
+///
+/// `open` says whose address is no secret: it goes from the fields that show recipients, and may stay wherever else it is named (a
+/// `Reply-To`, a request for a receipt). The author's never is one.
+pub fn only_recipient(view: &View<'_>, own: &Address, open: &dyn Fn(&Mailbox) -> bool, plan: &mut EditPlan) -> Hidden {
+    let author: Option<Mailbox> = view.named("From").flat_map(|f| view.addresses(f)).find_map(|e| e.mailboxes().first().cloned());
+    let author_normal = author.as_ref().map(Mailbox::normal);
+    let normal = own.normal();
+    let is_own = |mailbox: &Mailbox| mailbox.normal() == normal;
+    let secret = |mailbox: &Mailbox| !is_own(mailbox) && !open(mailbox) && author_normal.as_ref().is_none_or(|a| *a != mailbox.normal());
+    let stands_in = |name: &str| view.named(name).flat_map(|f| view.addresses(f)).any(|e| e.mailboxes().iter().any(&is_own));
+    if stands_in("To") {
+        return operate(view, &is_own, &secret, author.as_ref(), WhatIfToEmpty::default(), plan);
+    }
+    let written = ["Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"]
+        .iter()
+        .flat_map(|name| view.named(name))
+        .flat_map(|f| view.addresses(f))
+        .find_map(|e| e.mailboxes().iter().find(|m| is_own(m)).cloned());
+    let text = match written {
+        // The name that the sender gave them, where it shows nobody else.
+        Some(mailbox) => mailbox_text(view, &mailbox),
+        None => own.as_str().as_bytes().to_vec(),
     };
+    let has_to = view.named("To").next().is_some();
+    let mut hidden = operate(view, &|_| false, &secret, author.as_ref(), WhatIfToEmpty::Mailbox(text.clone()), plan);
+    if !has_to && let Some(first) = view.fields().first() {
+        let line = [b"To: ", &text[..], b"\r\n"].concat();
+        // Before From, which every message has; a rule's own fields stand at the very start.
+        let at = view.named("From").next().unwrap_or(first).whole.start;
+        if plan.edit(at..at, line).is_ok() {
+            hidden.fields.push("To".into());
+        }
+    }
+    hidden
+}
+
+fn operate<'s, 'a>(
+    view: &'s View<'a>,
+    keep: &'s dyn Fn(&Mailbox) -> bool,
+    secret: &'s dyn Fn(&Mailbox) -> bool,
+    author: Option<&'s Mailbox>,
+    if_empty: WhatIfToEmpty,
+    plan: &'s mut EditPlan,
+) -> Hidden {
+    let mut surgery = Surgery { view, keep, secret, author, if_empty, hidden: HashSet::new(), changed: Vec::new(), plan, to_stands: false };
     for name in RECIPIENT_FIELDS {
         for field in view.named(name) {
             surgery.recipients(name, field);
@@ -85,7 +128,10 @@ pub fn hide_recipients(view: &View<'_>, keep: &dyn Fn(&Mailbox) -> bool, if_empt
 
 struct Surgery<'s, 'a> {
     view: &'s View<'a>,
+    /// Who stays in the fields that show recipients.
     keep: &'s dyn Fn(&Mailbox) -> bool,
+    /// Whose address may be named nowhere else.
+    secret: &'s dyn Fn(&Mailbox) -> bool,
     author: Option<&'s Mailbox>,
     if_empty: WhatIfToEmpty,
     /// Normal forms.
@@ -116,6 +162,11 @@ impl Surgery<'_, '_> {
             let before = kept.len();
             let whole = self.entry(entry, &gap, &mut kept);
             touched |= !whole || kept.len() == before;
+        }
+        if name == "To" && matches!(self.if_empty, WhatIfToEmpty::Mailbox(_)) {
+            // Nobody of it stays: an empty group or a word that is no address gives way, too.
+            kept.clear();
+            touched = true;
         }
         // An address between the entries (in a comment, say) would be left by touching nothing.
         touched |= self.leaks_between(field, &entries);
@@ -169,7 +220,9 @@ impl Surgery<'_, '_> {
     fn mailbox(&mut self, mailbox: &Mailbox, gap: &Range<usize>, kept: &mut Vec<Kept>) -> bool {
         let twin = kept.last().is_some_and(|k| k.range == mailbox.range);
         if !(self.keep)(mailbox) {
-            self.hidden.insert(mailbox.normal());
+            if (self.secret)(mailbox) {
+                self.hidden.insert(mailbox.normal());
+            }
             if twin {
                 kept.pop();
             }
@@ -201,7 +254,7 @@ impl Surgery<'_, '_> {
         let mut others = false;
         for (local, domain) in addresses::in_text(&words::decode(raw)) {
             let other = Mailbox { range: 0..0, display: None, local, domain };
-            if other.normal() != mailbox.normal() && !(self.keep)(&other) {
+            if other.normal() != mailbox.normal() && (self.secret)(&other) {
                 self.hidden.insert(other.normal());
                 others = true;
             }
@@ -272,18 +325,11 @@ impl Surgery<'_, '_> {
     }
 
     fn empty_to(&self) -> Vec<u8> {
-        match (self.if_empty, self.author) {
-            (WhatIfToEmpty::Sender, Some(author)) => self.author_text(author),
+        match (&self.if_empty, self.author) {
+            (WhatIfToEmpty::Mailbox(text), _) => [b" ", &text[..]].concat(),
+            (WhatIfToEmpty::Sender, Some(author)) => [b" ", &mailbox_text(self.view, author)[..]].concat(),
             _ => b" undisclosed-recipients:;".to_vec(),
         }
-    }
-
-    /// The author as From has it; only the address where the name beside it shows somebody else's.
-    fn author_text(&self, author: &Mailbox) -> Vec<u8> {
-        let raw = &self.view.raw()[author.range.clone()];
-        let shown = addresses::in_text(&words::decode(raw));
-        let own = |(local, domain): (String, String)| Mailbox { range: 0..0, display: None, local, domain }.normal() == author.normal();
-        if shown.into_iter().all(own) { [b" ", raw].concat() } else { format!(" <{}@{}>", author.local, author.domain).into_bytes() }
     }
 
     /// Programs and mail systems note recipients in fields of their own (`Return-Receipt-To`, `X-Forwarded-To`, a log in an `X-` field).
@@ -329,19 +375,28 @@ impl Surgery<'_, '_> {
     /// is where the sender wants answers.
     fn reply_to(&mut self, field: &Field) {
         let entries = self.view.addresses(field);
-        let refused: HashSet<String> = entries.iter().flat_map(Entry::mailboxes).filter(|m| !(self.keep)(m)).map(Mailbox::normal).collect();
+        let refused: HashSet<String> =
+            entries.iter().flat_map(Entry::mailboxes).filter(|m| (self.secret)(m)).map(Mailbox::normal).collect();
         if refused.len() < 2 && refused.is_disjoint(&self.hidden) {
             return;
         }
         self.hidden.extend(refused);
         match self.author {
             Some(author) => {
-                let body = self.author_text(author);
+                let body = [b" ", &mailbox_text(self.view, author)[..]].concat();
                 self.replace("Reply-To", field.body.clone(), body);
             }
             None => self.replace("Reply-To", field.whole.clone(), Vec::new()),
         }
     }
+}
+
+/// A mailbox as its field has it; only the address where the name beside it shows somebody else's.
+fn mailbox_text(view: &View<'_>, mailbox: &Mailbox) -> Vec<u8> {
+    let raw = &view.raw()[mailbox.range.clone()];
+    let shown = addresses::in_text(&words::decode(raw));
+    let own = |(local, domain): (String, String)| Mailbox { range: 0..0, display: None, local, domain }.normal() == mailbox.normal();
+    if shown.into_iter().all(own) { raw.to_vec() } else { format!("<{}@{}>", mailbox.local, mailbox.domain).into_bytes() }
 }
 
 /// Where `for <recipient>` stands in a `Received` field (RFC 5321 §4.4), with the blanks before it.
@@ -397,6 +452,7 @@ pub fn remove_dkim(view: &View<'_>, changed_fields: &[String], own_domains: &[St
 mod tests {
     use super::*;
     use crate::message::{RawMessage, Splice};
+    use crate::smtp::address::Charset;
 
     fn hidden(raw: &str, if_empty: WhatIfToEmpty) -> (String, Hidden) {
         let message = RawMessage::new(raw.as_bytes().to_vec());
@@ -495,6 +551,52 @@ mod tests {
         assert_eq!(what.count, 400);
         assert!(out.lines().all(|l| l.len() <= 78) && !out.contains("@x.uk"));
         assert_eq!(View::new(out.as_bytes()).addresses(&View::new(out.as_bytes()).fields()[0]).len(), 400);
+    }
+
+    fn copy_for(own: &str, raw: &str) -> String {
+        let message = RawMessage::new(raw.as_bytes().to_vec());
+        let view = View::new(message.as_bytes());
+        let mut plan = EditPlan::new();
+        only_recipient(&view, &Address::parse(own, Charset::Ascii).unwrap(), &|m| m.domain == "wragby.uk", &mut plan);
+        String::from_utf8(Splice::apply(&message, &plan).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_copy_shows_its_own_recipient() {
+        let start = "From: clerk@wragby.uk\r\n";
+        let rest = "Message-ID: <1@wragby.uk>\r\nReply-To: office@wragby.uk\r\nReturn-Receipt-To: clerk@wragby.uk\r\n\r\nDear b@y.uk\r\n";
+        let cases = [
+            ("To: Al <a@x.uk>,\r\n b@y.uk\r\nCc: c@z.uk\r\n", "To: Al <a@x.uk>\r\n"),
+            // Neither the author nor the council's other addresses stand beside them.
+            ("To: clerk@wragby.uk, office@wragby.uk, A@X.UK\r\nX-Log: b@y.uk\r\nBcc: b@y.uk\r\n", "To: A@X.UK\r\n"),
+            ("To: b@y.uk\r\nX-Log: to b@y.uk\r\nCc: \"Al, of X\" <a@x.uk>, c@z.uk\r\n", "To: \"Al, of X\" <a@x.uk>\r\n"),
+            ("To: office@wragby.uk\r\n", "To: a@x.uk\r\n"),
+            ("To: undisclosed-recipients:;\r\n", "To: a@x.uk\r\n"),
+            // A name that shows somebody else.
+            ("To: b@y.uk\r\nCc: \"for b@y.uk\" <a@x.uk>\r\n", "To: <a@x.uk>\r\n"),
+        ];
+        for (before, after) in cases {
+            assert_eq!(copy_for("a@x.uk", &format!("{start}{before}{rest}")), format!("{start}{after}{rest}"), "{before}");
+        }
+        for before in ["", "Cc: a@x.uk, b@y.uk\r\n", "Bcc: b@y.uk, a@x.uk\r\n"] {
+            assert_eq!(copy_for("a@x.uk", &format!("{start}{before}{rest}")), format!("To: a@x.uk\r\n{start}{rest}"), "{before}");
+        }
+        // Several who would get the answers are told apart from one another as before.
+        let raw = "From: clerk@wragby.uk\r\nReply-To: b@y.uk, c@z.uk\r\nTo: a@x.uk, b@y.uk\r\n\r\n";
+        assert_eq!(copy_for("a@x.uk", raw), "From: clerk@wragby.uk\r\nReply-To: clerk@wragby.uk\r\nTo: a@x.uk\r\n\r\n");
+    }
+
+    #[test]
+    fn of_two_hundred_each_sees_one() {
+        let all: Vec<String> = (0..200).map(|i| format!("p{i}@x.uk")).collect();
+        let raw = format!(
+            "From: clerk@wragby.uk\r\nTo: {}\r\nCc: {}\r\nSubject: x\r\n\r\nbody",
+            all[..100].join(",\r\n "),
+            all[100..].join(", ")
+        );
+        for own in &all {
+            assert_eq!(copy_for(own, &raw), format!("From: clerk@wragby.uk\r\nTo: {own}\r\nSubject: x\r\n\r\nbody"));
+        }
     }
 
     #[test]
