@@ -8,6 +8,7 @@
 pub mod account_key;
 pub mod adopted;
 pub mod alignment;
+pub mod answer;
 pub mod case;
 pub mod condition;
 pub mod detect;
