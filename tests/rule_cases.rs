@@ -314,12 +314,21 @@ impl Judged<'_> {
             "deliver" | "hold" | "defer" | "reject" => {
                 let text = match &verdict.disposition {
                     lychgate::policy::Disposition::Deliver => String::new(),
-                    lychgate::policy::Disposition::Hold { text }
+                    lychgate::policy::Disposition::Hold { text, .. }
                     | lychgate::policy::Disposition::Defer { text }
                     | lychgate::policy::Disposition::Reject { text }
                     | lychgate::policy::Disposition::Malformed { text } => text.clone(),
                 };
                 yes(verdict.disposition.word() == word && text.starts_with(rest), format!("{} {text}", verdict.disposition.word()))
+            }
+            // held-by PEOPLE, SECONDS, return|release
+            "held-by" => {
+                let lychgate::policy::Disposition::Hold { held, .. } = &verdict.disposition else {
+                    return Err(verdict.disposition.word().into());
+                };
+                let people: Vec<&str> = held.by.iter().map(|p| p.word()).collect();
+                let got = format!("{}, {}, {}", people.join(" "), held.within, if held.release { "release" } else { "return" });
+                yes(got == rest, got)
             }
             "decided-by" => yes(verdict.decided_by.as_deref() == Some(rest), format!("{:?}", verdict.decided_by)),
             // matched RULE [because PART]

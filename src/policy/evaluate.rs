@@ -9,10 +9,10 @@ use super::missing::Missing;
 use super::people::Class;
 use super::readings;
 use super::route::Route;
-use super::rule::{ExemptFrom, Hiding, IfUnknown, Policy, Rule};
+use super::rule::{ExemptFrom, HELD_FOR, Hiding, IfUnknown, Policy, Rule};
 use super::subject::{Edited, Subject};
 use super::truth::{Known, Truth};
-use super::verdict::{Disposition, Match, Mode, Notice, OpenRule, Person, RecordLevel, Verdict};
+use super::verdict::{Disposition, Held, Match, Mode, Notice, OpenRule, Person, RecordLevel, Verdict};
 use crate::message::EditPlan;
 use crate::message::reading::Other;
 
@@ -277,7 +277,9 @@ impl<'p> Rulings<'p> {
             self.wanted.push((Disposition::Defer { text: subject.fill(rule, template) }, rule.id.clone()));
         }
         if let Some(hold) = &rule.then.hold {
-            self.wanted.push((Disposition::Hold { text: format!("Waiting for the {}: {}", hold.by.word(), rule.title) }, rule.id.clone()));
+            let held = Held { by: vec![hold.by], within: hold.within, release: hold.release };
+            self.wanted
+                .push((Disposition::Hold { text: format!("Waiting for the {}: {}", hold.by.word(), rule.title), held }, rule.id.clone()));
             self.tell(policy, rule, Person::Sender, text, subject);
         }
     }
@@ -293,7 +295,11 @@ impl<'p> Rulings<'p> {
             Ok(None) | Err(_) => {}
         }
         let (disposition, action) = match rule.if_unknown {
-            IfUnknown::Hold => (Disposition::Hold { text: format!("Waiting, since it could not be checked: {}", rule.title) }, "hold"),
+            IfUnknown::Hold => {
+                // Nobody but the Clerk can say what the scanner or the DNS could not.
+                let held = Held { by: vec![Person::Clerk], within: HELD_FOR, release: false };
+                (Disposition::Hold { text: format!("Waiting, since it could not be checked: {}", rule.title), held }, "hold")
+            }
             _ => (Disposition::Defer { text: "It could not be checked just now. It is tried again by itself.".into() }, "defer"),
         };
         self.wanted.push((disposition, rule.id.clone()));
@@ -389,8 +395,19 @@ fn text<S: Subject>(rule: &Rule, subject: &S) -> String {
 /// The strictest, and of equals the rule whose id comes first in the alphabet: order of files must not decide.
 fn strictest(mut wanted: Vec<(Disposition, Arc<str>)>) -> (Disposition, Option<Arc<str>>) {
     wanted.sort_by(|(a, x), (b, y)| b.strictness().cmp(&a.strictness()).then_with(|| x.cmp(y)));
-    match wanted.into_iter().next() {
-        Some((disposition, rule)) => (disposition, Some(rule)),
+    let mut wanted = wanted.into_iter();
+    match wanted.next() {
+        Some((mut disposition, rule)) => {
+            if let Disposition::Hold { held, .. } = &mut disposition {
+                // Those that are milder than a hold ask for nothing.
+                for (other, _) in wanted {
+                    if let Disposition::Hold { held: other, .. } = other {
+                        held.join(&other);
+                    }
+                }
+            }
+            (disposition, Some(rule))
+        }
         None => (Disposition::Deliver, None),
     }
 }

@@ -14,7 +14,7 @@ pub fn reply(disposition: &Disposition, reference: &str) -> Option<Reply> {
     // RFC 3463 §3.8: X.7.1, delivery not authorised. Not 5.7.10 or 5.7.30, which speak of mechanisms.
     let (code, enhanced, text, default) = match disposition {
         Disposition::Deliver => return None,
-        Disposition::Hold { text } => (451, "4.7.1", text, "Waiting for a decision at the council: it will be tried again."),
+        Disposition::Hold { text, .. } => (451, "4.7.1", text, "Waiting for a decision at the council: it will be tried again."),
         Disposition::Defer { text } => (451, "4.7.1", text, "Not sent yet: it will be tried again."),
         Disposition::Reject { text } => (550, "5.7.1", text, "Not sent: the council's policy does not allow it."),
         // RFC 3463 §3.7: X.6.0, other or undefined media error.
@@ -57,6 +57,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::verdict::{Held, Person};
 
     #[test]
     fn one_line_with_its_reference_whatever_the_rule_says() {
@@ -70,7 +71,10 @@ mod tests {
                 "451 4.7.1 The scanner - 'ClamAV' - is 250 OK silent... Ref LG-7F3K\r\n",
             ),
             (
-                Disposition::Hold { text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into() },
+                Disposition::Hold {
+                    text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into(),
+                    held: Held { by: vec![Person::Clerk], within: 60, release: false },
+                },
                 "451 4.7.1 Ysgrifennwch at y clerc: dwr, GBP 5, ? Ref LG-7F3K\r\n",
             ),
             (Disposition::Malformed { text: "Not sent: x.".into() }, "550 5.6.0 Not sent: x. Ref LG-7F3K\r\n"),

@@ -153,6 +153,9 @@ pub struct Actions {
     pub record: Option<RecordLevel>,
 }
 
+/// Held if its facts cannot be had, or without `for`: seconds.
+pub const HELD_FOR: u64 = 7 * 86_400;
+
 /// Kept until somebody decides; answered with 451 until custody exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {

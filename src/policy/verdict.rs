@@ -13,6 +13,8 @@ pub enum Disposition {
     /// Until custody exists, answered with 451.
     Hold {
         text: String,
+        /// What all rules that hold the message come to together.
+        held: Held,
     },
     /// 451 4.7.1 with this text.
     Defer {
@@ -26,6 +28,28 @@ pub enum Disposition {
     Malformed {
         text: String,
     },
+}
+
+/// Who must let a held message go, and what becomes of it if they do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// All of them, each once, in the order of [`Person`].
+    pub by: Vec<Person>,
+    /// Seconds.
+    pub within: u64,
+    /// At the end of the time it is released; otherwise returned to its sender.
+    pub release: bool,
+}
+
+impl Held {
+    /// Both at once: everybody of either must release it, within the shorter time, and it is released by itself only if both would.
+    pub fn join(&mut self, other: &Held) {
+        self.by.extend(&other.by);
+        self.by.sort();
+        self.by.dedup();
+        self.within = self.within.min(other.within);
+        self.release &= other.release;
+    }
 }
 
 impl Disposition {

@@ -36,6 +36,11 @@ pub fn json(explained: &Explained) -> String {
                 "recipients": leaving(explained, verdict),
                 "facts": facts,
             });
+            if let Disposition::Hold { held, .. } = &verdict.disposition {
+                let by: Vec<&str> = held.by.iter().map(|p| p.word()).collect();
+                let then = if held.release { "release" } else { "return" };
+                value["hold"] = serde_json::json!({ "by": by, "seconds": held.within, "then": then });
+            }
             if let Some(rule) = &verdict.route.drop {
                 value["dropped_by"] = (&**rule).into();
             }

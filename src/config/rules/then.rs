@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{Reader, Value, in_order, kind};
 use super::{Loading, RULE, words};
 use crate::config::{spelling, units};
-use crate::policy::rule::{Actions, Banner, Hiding, Hold};
+use crate::policy::rule::{Actions, Banner, HELD_FOR, Hiding, Hold};
 use crate::policy::say::Template;
 use crate::policy::{Person, RecordLevel};
 use crate::smtp::Address;
@@ -279,7 +279,7 @@ impl<'a> Loading<'a, '_> {
                     return None;
                 }
             },
-            None => 7 * 86_400,
+            None => HELD_FOR,
         };
         let release = reader.word(table, "then", &["return", "release"], self.d).as_deref() == Some("release");
         Some(Hold { by, within, release })

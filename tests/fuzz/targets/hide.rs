@@ -75,7 +75,7 @@ fn run(octets: &[u8]) {
         let view = View::new(&raw);
         let keep = |m: &Mailbox| m.domain.eq_ignore_ascii_case("wragby.uk");
         let mut plan = EditPlan::new();
-        let hidden = hide_recipients(&view, &keep, if_empty, &mut plan);
+        let hidden = hide_recipients(&view, &keep, if_empty.clone(), &mut plan);
         let out = Splice::apply(&message, &plan).to_vec();
         let after = View::new(&out);
         assert_eq!(after.body(), view.body(), "the body changed");
