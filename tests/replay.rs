@@ -177,7 +177,7 @@ fn all_found(text: Vec<u8>) -> String {
     for condition in links.chain([text, Condition::Ambiguous(true), Condition::UnreadableText, Condition::NoPasswordDisclosed]) {
         judge::holds(&condition, &facts);
     }
-    drop((facts.identifiers(&kinds), facts.protection(), facts.own_recipient(), facts.forwarded(), facts.confidential()));
+    let _asked = (facts.identifiers(&kinds), facts.protection(), facts.own_recipient(), facts.forwarded(), facts.confidential());
     let vector = FactVector::of(&facts, &evaluate(&policy, &facts));
     let everything = format!("{:?} {:?}", vector.ours, vector.others);
     blake3::hash(everything.as_bytes()).to_hex()[..12].to_string()
