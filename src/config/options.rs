@@ -102,6 +102,13 @@ pub struct Upstream {
     pub ca_file: Said<PathBuf>,
     pub server_name: Said<String>,
     pub keep: Said<u64>,
+    pub pacing: Option<Pacing>,
+}
+
+pub struct Pacing {
+    pub connections: Said<u64>,
+    pub messages: Said<u64>,
+    pub per: Said<Duration>,
 }
 
 pub struct Tls {
@@ -136,6 +143,7 @@ pub struct Outbox {
     pub span: Span,
     pub upstream: Said<String>,
     pub from: Said<Address>,
+    pub answers: Said<Address>,
     pub username: Said<String>,
     pub password_file: Said<PathBuf>,
 }
@@ -335,6 +343,11 @@ impl Upstream {
             ca_file: t.path("ca-file", d),
             server_name: t.parsed("server-name", host_name, d),
             keep: t.number("keep", 0..=1_000, d),
+            pacing: t.table("pacing", "upstream.pacing", d).map(|t| Pacing {
+                connections: t.number("connections", 1..=100, d),
+                messages: t.number("messages", 1..=1_000_000, d),
+                per: t.duration("per", d),
+            }),
         }
     }
 }
@@ -392,6 +405,7 @@ impl Outbox {
             span: t.span(),
             upstream: t.text("upstream", d),
             from: t.parsed("from", address, d),
+            answers: t.parsed("answers", address, d),
             username: t.text("username", d),
             password_file: t.path("password-file", d),
         }

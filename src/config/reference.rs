@@ -39,7 +39,6 @@ pub fn home_of(key: &str) -> Option<&'static str> {
 pub fn not_yet(table: &str, key: &str) -> Option<&'static str> {
     match (table, key) {
         ("console", "saml") => Some("Signing in by SAML is not available yet. Delete the table."),
-        ("upstream", "pace" | "pacing") => Some("Pacing is not available yet. Delete the key."),
         _ => None,
     }
 }
@@ -92,6 +91,7 @@ fn heading(table: &str) -> (String, &'static str) {
         ),
         "dkim" => ("[[dkim]]".into(), about),
         "upstream" => ("[upstream.NAME]".into(), about),
+        "upstream.pacing" => ("pacing = { … } in an [upstream.NAME]".into(), "What the provider takes at most."),
         "people.own-accounts" => (
             "[people.own-accounts]".into(),
             "\"cllr.elm@wragbyparishcouncil.gov.uk\" = [\"ann.elm@gmail.com\"]: whose own account is whose.",
@@ -294,6 +294,16 @@ pub const KEYS: &[Key] = &[
         "\"smtp.provider.example\"",
         "The name that its certificate must bear, where the address is not it.",
     ),
+    key(
+        "upstream",
+        "pacing",
+        "off",
+        "{ connections = 3, messages = 30, per = \"1min\" }",
+        "What the provider takes at most, for mail that the gateway sends by itself: held mail that is released, copies of a split. Mail that is passed on at once is not paced: its sender hears the provider.",
+    ),
+    key("upstream.pacing", "connections", "4", "3", "Connections at one time."),
+    key("upstream.pacing", "messages", "no limit", "30", "Messages within `per`, evenly spread."),
+    key("upstream.pacing", "per", "\"1min\"", "\"1min\"", "The time within which so many messages may go."),
     key("upstream", "keep", "16", "16", "Idle connections kept for reuse by connector and mx listeners, for each processor. 0 keeps none."),
     //
     key("tls", "certificate-file", "", "\"certs/gateway.pem\"", "The certificate and its chain, PEM. Read again on SIGHUP."),
@@ -342,6 +352,13 @@ pub const KEYS: &[Key] = &[
     key("records.retention", "contacts", "180d", "\"180d\"", "The index of past mail: keyed hashes of who wrote to whom."),
     //
     key("outbox", "upstream", "the first listener's", "\"provider\"", "The upstream that the gateway's own mail goes to."),
+    key(
+        "outbox",
+        "answers",
+        "`from`",
+        "\"gateway@wragbyparishcouncil.gov.uk\"",
+        "The address to which people answer the gateway's questions, with a token behind a plus sign. Mail to it must pass the gateway: on submission it does; where a provider hands mail over by a connector, have it hand over this address's too.",
+    ),
     key(
         "outbox",
         "from",

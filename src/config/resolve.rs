@@ -11,7 +11,7 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options};
 use super::settings::{
-    Clamd, Council, Database, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, People, Person,
+    Clamd, Council, Database, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, Pacing, People, Person,
     Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
@@ -164,6 +164,7 @@ impl Resolver<'_> {
             ca_file: self.path(&upstream.ca_file),
             server_name,
             keep: said(&upstream.keep).unwrap_or(16) as usize,
+            pacing: upstream.pacing.as_ref().map(pacing).unwrap_or_default(),
         })
     }
 
@@ -512,14 +513,15 @@ impl Resolver<'_> {
             self.options.listeners.iter().any(|l| said(&l.role) == Some(Role::Submission) && self.upstream_of(l) == Some(upstream));
         if takes_passwords && username.is_none() && password_file.is_none() && !self.options.broken {
             let place = outbox.map_or_else(|| self.options.upstreams[upstream].name.span(), |o| o.span.clone());
-            let message = "notices may have to wait: this provider asks for a password, and [outbox] has none";
+            let message = "notices, and mail that is held or leaves in copies, may have to wait: this provider asks for a password, and [outbox] has none";
             d.warning(self.source, place, message, "Give the gateway an account of its own: [outbox] with username and password-file.");
         }
         let written = outbox.and_then(|o| o.from.as_ref()).map(|f| f.get_ref().as_str().to_owned());
         let from = written
             .or_else(|| username.map(|u| u.get_ref().clone()).filter(|u| u.contains('@')))
             .or_else(|| Some(format!("gateway@{}", council.domains.first()?)))?;
-        Some(Outbox { upstream, from, credential: username.map(|u| u.get_ref().clone()).zip(password) })
+        let answers = outbox.and_then(|o| o.answers.as_ref()).map_or_else(|| from.clone(), |a| a.get_ref().as_str().to_owned());
+        Some(Outbox { upstream, from, answers, credential: username.map(|u| u.get_ref().clone()).zip(password) })
     }
 
     fn scan(&self, d: &mut Diagnostics) -> Option<Scan> {
@@ -807,4 +809,13 @@ fn is_internal(address: &Address, domains: &[String]) -> bool {
 fn variable(prefix: &str, listener: &options::Listener) -> String {
     let name = listener.name.as_ref().map_or("", |n| n.get_ref().as_str());
     format!("{prefix}{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+fn pacing(pacing: &options::Pacing) -> Pacing {
+    let per = said(&pacing.per).unwrap_or(Duration::from_secs(60));
+    // Evenly spread, and rounded up: however a provider cuts its minutes, no minute holds more.
+    let interval = said(&pacing.messages).map_or(Duration::ZERO, |messages| {
+        Duration::from_nanos(u64::try_from(per.as_nanos().div_ceil(u128::from(messages.max(1)))).unwrap_or(u64::MAX))
+    });
+    Pacing { connections: said(&pacing.connections).map_or(Pacing::default().connections, |n| n as usize), interval }
 }

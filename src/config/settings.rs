@@ -197,6 +197,22 @@ pub struct Upstream {
     pub server_name: String,
     /// Kept connections for each core on connector and mx listeners.
     pub keep: usize,
+    /// For mail that the gateway sends by itself.
+    pub pacing: Pacing,
+}
+
+/// What a provider takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    pub connections: usize,
+    /// The time from one message to the next; zero without a limit.
+    pub interval: Duration,
+}
+
+impl Default for Pacing {
+    fn default() -> Pacing {
+        Pacing { connections: 4, interval: Duration::ZERO }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -249,6 +265,8 @@ pub struct Outbox {
     /// Index into [`Settings::upstreams`].
     pub upstream: usize,
     pub from: String,
+    /// Answers to notices go to this address with a token: `gateway+TOKEN@…`.
+    pub answers: String,
     pub credential: Option<(String, String)>,
 }
 
@@ -258,6 +276,7 @@ impl std::fmt::Debug for Outbox {
         f.debug_struct("Outbox")
             .field("upstream", &self.upstream)
             .field("from", &self.from)
+            .field("answers", &self.answers)
             .field("credential", &self.credential.is_some())
             .finish()
     }

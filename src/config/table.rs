@@ -74,6 +74,7 @@ impl<'a> Table<'a> {
             "" => "the site file".to_owned(),
             "listener" => "[[listener]]".to_owned(),
             "upstream" => "[upstream.NAME]".to_owned(),
+            "upstream.pacing" => "`pacing`".to_owned(),
             "listener.trust" => "`trust`".to_owned(),
             "listener.stamp" => "`stamp`".to_owned(),
             section => format!("[{section}]"),

@@ -92,6 +92,7 @@ fn options(folder: &Folder, address: &str) -> Options {
             ca_file: None,
             server_name: "localhost".into(),
             keep: 0,
+            pacing: Default::default(),
         }),
         from: "gateway@wragby.gov.uk".into(),
         credential: None,
