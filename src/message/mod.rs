@@ -22,6 +22,7 @@ pub mod parts;
 pub mod protection;
 pub mod raw;
 pub mod reading;
+pub mod report;
 pub mod rewrite;
 pub mod splice;
 pub mod subject;
