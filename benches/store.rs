@@ -185,13 +185,13 @@ async fn longest_wait(recorder: &Recorder, during: Duration) -> Duration {
 fn deposit(now: i64) -> Deposit {
     let recipient = custody::Recipient { address: "resident@gmail.com".into(), parameters: String::new(), state: custody::Fate::Waiting };
     let sheet = Sheet { reference: "LG-BENCH".into(), taken: now, recipients: vec![recipient], ..Sheet::default() };
-    let parcel = NewParcel { state: State::Waiting, due: now, ends: now + 1_000_000, sheet };
+    let parcel = NewParcel { id: None, state: State::Waiting, due: now, ends: now + 1_000_000, sheet };
     Deposit { kind: Kind::Mail, content: vec![b'x'; 4_096], parcels: vec![parcel], told: Vec::new() }
 }
 
 fn clear(store: &mut dyn custody::Custody) {
     loop {
-        let claim = store.claim(Kind::Mail, 1_000, 1_000_000).expect("it can be claimed");
+        let claim = store.claim(Kind::Mail, "", 1_000, 1_000_000).expect("it can be claimed");
         if claim.parcels.is_empty() {
             return;
         }

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{self, Diagnostics, Settings};
+use crate::gateway::chronicle::Chronicle;
 use crate::gateway::{self, Shared, Site, Worker};
 use crate::observe::{self, Metrics, Part, PartState};
 use crate::office;
@@ -109,6 +110,9 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     let drain = settings.limits.drain;
     let site = Site::new(settings, 1)?;
     let shared = Arc::new(Shared::new(site, recorder, outbox, metrics.clone()));
+    if let Some(outbox) = &shared.outbox {
+        outbox.set_chronicle(Chronicle::of(&shared));
+    }
     let (stop, stopped) = watch::channel(false);
     let mut workers = Vec::new();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -190,6 +194,9 @@ impl Running {
     pub fn stop(self) {
         self.metrics.health().set_stage(observe::Stage::Draining);
         self.shared.drain();
+        if let Some(outbox) = &self.shared.outbox {
+            outbox.drain();
+        }
         let _ = self.stop.send(true);
         let until = Instant::now() + self.drain + Duration::from_secs(5);
         for worker in self.workers {

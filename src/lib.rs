@@ -8,7 +8,7 @@
 //!                                                │ 2 gather    Facts, worked out when a rule asks for them; from outside only where the verdict hangs on it
 //!                                                │ 3 judge     policy::evaluate(&Policy, &Facts) → Verdict
 //!                                                │ 4 splice    RawMessage + EditPlan → slices, untouched bytes borrowed; the envelope, where a rule sends it elsewhere
-//!                                                │ 5 commit    relay: the upstream's own reply
+//!                                                │ 5 commit    relay: the upstream's own reply; custody, for what is held or leaves in copies: durable on disk
 //!                                                │ 6 record    one sealed record with what the message showed, by the retention rule
 //!                                                └ 7 answer    only a Committed token can say 250
 //! ```
@@ -37,7 +37,7 @@
 //! # Invariants
 //!
 //! - **Received bytes are never changed, only spliced.** What no rule touches leaves exactly as it came.
-//! - **No 250 after a message without a `Committed` token**, which only an upstream's 2xx (or a durable store) hands out. Automatic mail that a rule drops is
+//! - **No 250 after a message without a `Committed` token**, which only an upstream's 2xx or a durable store hands out. Automatic mail that a rule drops is
 //!   the one exception, and `Answer::Dropped` its only way.
 //! - **No byte of a message goes upstream before it is judged.**
 //! - **The core (`smtp`, `message`, `policy`) has no I/O, no clock and no randomness**; they come in as arguments.

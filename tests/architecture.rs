@@ -206,6 +206,14 @@ fn the_core_reaches_for_nothing_outside() {
     }
 }
 
+/// Whoever implements `Durable` can make a 250 out of nothing: only what the outbox hands out when a message is on the
+/// disk may, and its one field is private to that room.
+#[test]
+fn only_custody_vouches_for_what_is_kept() {
+    let found: Vec<_> = sources().into_iter().filter(|(_, text)| code(text).contains("impl Durable for")).map(|(path, _)| path).collect();
+    assert_eq!(found, ["src/outbox/mod.rs"]);
+}
+
 /// A reply of the gateway's own is made in `smtp/` (its wording) or by a rule; elsewhere a literal would escape the one list. The
 /// demo's mailbox and the bench's sink play another server.
 #[test]

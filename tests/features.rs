@@ -11,6 +11,7 @@ use crate::support::{CLERK, below_received, difference};
 
 mod cases;
 mod commands;
+mod custody;
 mod keeping;
 mod keys;
 mod large;

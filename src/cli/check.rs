@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use super::counted;
 use crate::config::{self, Diagnostics, Settings};
 use crate::policy::outside::Source;
-use crate::policy::rule::{Actions, Hiding};
 use crate::policy::{Mode, Role, logic};
 
 /// Exit 0 if the gateway would start, 1 if not.
@@ -35,7 +34,6 @@ pub fn report(path: &Path) -> (String, bool) {
             ));
             out.push_str(&unjudged(settings));
             out.push_str(&out_of_place(settings));
-            out.push_str(&kept_nowhere(settings));
         }
     }
     (out, settings.is_some())
@@ -48,24 +46,6 @@ pub fn tally(diagnostics: &Diagnostics) -> String {
         0 => errors,
         n => format!("{errors}, {}", counted(n, "warning")),
     }
-}
-
-/// Rules that would have mail kept, which nothing here does yet.
-fn kept_nowhere(settings: &Settings) -> String {
-    let mut out = String::new();
-    let mut line = |wanted: &dyn Fn(&Actions) -> bool, words: &str| {
-        let rules = settings.policy.rules().iter().filter(|r| r.mode == Mode::Enforce && wanted(&r.then));
-        let ids: Vec<&str> = rules.map(|r| &*r.id).collect();
-        if !ids.is_empty() {
-            out.push_str(&format!("{words}: {}.\n", ids.join(", ")));
-        }
-    };
-    line(&|then| then.hold.is_some(), "Mail that is to wait for somebody hears \"try again later\", since nothing keeps it yet");
-    line(
-        &|then| then.hide_recipients == Some(Hiding::Split),
-        "Copies for each outsider leave as one message with hidden addresses, since nothing keeps them yet",
-    );
-    out
 }
 
 /// Rules that this site has no means to judge, by what it lacks.

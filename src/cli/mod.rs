@@ -6,10 +6,12 @@ pub mod bench;
 pub mod breach;
 pub mod check;
 pub mod explain;
-pub mod holds;
+pub mod held;
+mod holds;
 pub mod keys;
 pub mod people;
 pub mod policy;
+mod queue;
 pub mod replay;
 pub mod retention;
 pub mod rights;
@@ -58,6 +60,10 @@ enum Command {
     Trace(trace::Args),
     /// What other rules would have done to what is recorded, and what cannot be told
     Replay(replay::Args),
+    /// Mail that waits for people: look, let it go, send it back
+    Held(held::Args),
+    /// Mail that waits to be delivered: look, hasten, stop
+    Queue(queue::Args),
     /// Keep what a case needs beyond its retention, by case number
     #[command(name = "hold-records")]
     HoldRecords(holds::Args),
@@ -114,6 +120,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Some(settings) => trace::run(&arguments, &settings),
             None => ExitCode::FAILURE,
         },
+        Command::Held(arguments) => with(arguments.config.as_deref(), |settings| held::run(&arguments, settings)),
+        Command::Queue(arguments) => with(arguments.config.as_deref(), |settings| queue::run(&arguments, settings)),
         Command::HoldRecords(arguments) => with(arguments.config.as_deref(), |settings| holds::run(&arguments, settings)),
         Command::Retention(arguments) => with(arguments.config.as_deref(), |settings| retention::run(&arguments, settings)),
         Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings)),

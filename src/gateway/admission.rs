@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use crate::config::settings::{Council, Listener, Role};
+use crate::message::view::View;
 use crate::smtp::address::normal_domain;
 use crate::smtp::{Address, Reply, ReversePath, wording};
 use crate::transport::tls::name_matches;
@@ -91,6 +92,15 @@ pub fn content(
         return Some(wording::NOT_TRUSTED);
     }
     (!sender_is_council && !every_recipient_is_council).then_some(wording::NOT_YOUR_RELAY)
+}
+
+/// Whether the message bears the listener's secret field: exactly once, since a client that adds its own beside the provider's proves
+/// nothing.
+pub fn header_is_right(listener: &Listener, view: &View<'_>) -> bool {
+    listener.trust.header.as_ref().is_some_and(|(name, value)| {
+        let given: Vec<&[u8]> = view.named(name).map(|f| view.raw_body(f).trim_ascii()).collect();
+        matches!(given.as_slice(), [only] if subtle::ConstantTimeEq::ct_eq(*only, value.as_bytes()).into())
+    })
 }
 
 /// Whether every recipient is the council's.

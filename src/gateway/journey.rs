@@ -5,11 +5,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::answers::is_for_us_alone;
 use super::past::{self, PastMail};
 use super::received::{Protocol, Received};
 use super::session::Session;
 use super::site::Site;
-use super::{admission, dkim, late, stamp};
+use super::{admission, late};
 use crate::config::settings::Role;
 use crate::evidence::authentication::{Authenticated, Claims};
 use crate::evidence::clamd::{ScanFault, Scanned};
@@ -17,10 +18,8 @@ use crate::message::view::View;
 use crate::message::{EditPlan, RawMessage, Splice};
 use crate::observe::crash::{self, Point};
 use crate::observe::{Part, PartState};
-use crate::outbox::Told;
-use crate::policy::detect::recipients;
+use crate::outbox::{Departure, Told, author_domains, stamp};
 use crate::policy::outside::{Fact, Source};
-use crate::policy::people::domain_of;
 use crate::policy::reply::reply as reply_to;
 use crate::policy::{self, Case, Disposition, Envelope, FactVector, Facts, Outside, RecordLevel, Verdict, Wants};
 use crate::records::{Entry, Outcome, StoreError, Ticket};
@@ -43,21 +42,28 @@ const LATE: Duration = Duration::from_millis(500);
 const NOTICE: Duration = Duration::from_secs(2);
 
 /// A message with all that was found out about it.
-struct Judged {
-    message: RawMessage,
-    envelope: Envelope,
-    verdict: Verdict,
-    message_id: Option<String>,
+pub(super) struct Judged {
+    pub(super) message: RawMessage,
+    pub(super) envelope: Envelope,
+    pub(super) verdict: Verdict,
+    pub(super) message_id: Option<String>,
     subject: Option<String>,
-    sender: String,
+    pub(super) sender: String,
     /// A refusal that is not the policy's: a loop, or mail that this listener does not take.
     refusal: Option<Reply>,
-    size: u64,
+    pub(super) size: u64,
     /// What the verdict still hangs on.
     wants: Wants,
     past: PastMail,
     /// What other rules might ask of it; none where nothing of it is kept.
     vector: Option<Box<FactVector<String>>>,
+}
+
+impl Judged {
+    /// The subject, decoded.
+    pub(super) fn subject_text(&self) -> String {
+        View::new(self.message.as_bytes()).subject().to_string()
+    }
 }
 
 impl Session {
@@ -67,6 +73,14 @@ impl Session {
         // 1 receive
         let Some(envelope) = self.envelope.take() else { return Answer::Reply(wording::LOCAL_FAULT) };
         let message = RawMessage::new(received.bytes);
+        let tokens = std::mem::take(&mut self.answers);
+        if !tokens.is_empty() {
+            let answer = self.answered(tokens, &message, &envelope).await;
+            if is_for_us_alone(&envelope) || matches!(answer, Answer::Reply(_)) {
+                self.reset_upstream().await;
+                return answer;
+            }
+        }
         if !shared.late.is_empty() {
             let digest = late::digest(&self.settings().name, &self.login, &envelope, message.as_bytes());
             if let Some(committed) = shared.late.take(&digest) {
@@ -96,6 +110,9 @@ impl Session {
             return self.drop_it(judged, &reference, &now).await;
         }
         self.settle_rates(&mut judged.past);
+        if Session::is_to_be_kept(&judged) {
+            return self.take_into_custody(judged, &reference, &now).await;
+        }
         // 4 splice
         let plan = self.outgoing(&mut judged, &reference, &now);
         // 5 commit: where the record is mandatory its row is durable before the content goes upstream
@@ -300,6 +317,19 @@ impl Session {
     /// The verdict's edits, with what the gateway itself adds and takes away.
     fn outgoing(&self, judged: &mut Judged, reference: &str, now: &jiff::Zoned) -> EditPlan {
         let mut plan = std::mem::take(&mut judged.verdict.plan);
+        self.dress(&mut plan, judged, reference, now);
+        let departure = Departure {
+            dkim: if judged.verdict.sign { &self.site.settings.dkim } else { &[] },
+            stamp: self.settings().stamp.as_ref(),
+            reverse_path: judged.envelope.reverse_path.as_str(),
+            now: now.timestamp().as_second(),
+        };
+        departure.seal(&judged.message, &mut plan);
+        plan
+    }
+
+    /// Takes away what is only between the provider and the gateway, and adds the Received field.
+    pub(super) fn dress(&self, plan: &mut EditPlan, judged: &Judged, reference: &str, now: &jiff::Zoned) {
         let listener = self.settings();
         let secret = listener.trust.header.as_ref().map(|(name, _)| name);
         let stamp = listener.stamp.as_ref();
@@ -327,20 +357,6 @@ impl Session {
             date: &self.worker.date(now),
         };
         plan.prefix(received.field().as_bytes());
-        if judged.verdict.sign && !self.site.settings.dkim.is_empty() {
-            let authors = author_domains(&View::new(judged.message.as_bytes()));
-            let leaves = Splice::apply(&judged.message, &plan).to_vec();
-            if let [author] = authors.as_slice()
-                && let Some(signature) = dkim::field(&self.site.settings.dkim, author, &leaves)
-            {
-                plan.prefix(signature.as_bytes());
-            }
-        }
-        if let Some(stamp) = stamp {
-            let leaves = Splice::apply(&judged.message, &plan).to_vec();
-            plan.prefix(stamp::field(stamp, judged.envelope.reverse_path.as_str(), &leaves, now.timestamp().as_second()).as_bytes());
-        }
-        plan
     }
 
     /// DATA, the content, and what the upstream says to it. The error is what the client hears where the upstream said nothing
@@ -435,12 +451,12 @@ impl Session {
     }
 
     /// Never waits; what the queue cannot take is counted there.
-    fn record(&self, judged: Judged, reference: &str, time: jiff::Timestamp, outcome: Outcome) {
+    pub(super) fn record(&self, judged: Judged, reference: &str, time: jiff::Timestamp, outcome: Outcome) {
         let _ = self.worker.shared.recorder.record(self.entry(judged, reference, time, Some(outcome)));
     }
 
     /// Where the council makes the record mandatory: the row, durable. A message that is not to be recorded has an empty one.
-    async fn reserve(&self, judged: &mut Judged, reference: &str, time: jiff::Timestamp) -> Result<Option<Ticket>, StoreError> {
+    pub(super) async fn reserve(&self, judged: &mut Judged, reference: &str, time: jiff::Timestamp) -> Result<Option<Ticket>, StoreError> {
         let recorder = &self.worker.shared.recorder;
         if !recorder.is_mandatory() {
             return Ok(None);
@@ -462,12 +478,13 @@ impl Session {
         recorder.reserve(entry).await.map(Some)
     }
 
-    /// Tells people what the verdict says they must hear. A refusal waits a moment for its notice to be durable; a delivery does
-    /// not keep its client waiting.
-    async fn tell(&self, judged: &mut Judged, reference: &str, time: jiff::Zoned, wait: bool) {
+    /// What the verdict says people must hear; none if nobody is to hear anything.
+    pub(super) fn told(&self, judged: &mut Judged, reference: &str, time: jiff::Zoned) -> Option<Told> {
         let notices = std::mem::take(&mut judged.verdict.notices);
-        let Some(outbox) = self.worker.shared.outbox.clone().filter(|_| !notices.is_empty()) else { return };
-        let told = Told {
+        if notices.is_empty() {
+            return None;
+        }
+        Some(Told {
             notices,
             matches: judged.verdict.matches.clone(),
             disposition: judged.verdict.disposition.clone(),
@@ -480,9 +497,16 @@ impl Session {
             reference: reference.into(),
             time,
             sender: judged.sender.clone(),
-            subject: View::new(judged.message.as_bytes()).subject().to_string().into(),
+            subject: Some(judged.subject_text()),
             automatic: judged.verdict.automatic,
-        };
+            care: None,
+        })
+    }
+
+    /// Tells people what the verdict says they must hear. A refusal waits a moment for its notice to be durable; a delivery does
+    /// not keep its client waiting.
+    async fn tell(&self, judged: &mut Judged, reference: &str, time: jiff::Zoned, wait: bool) {
+        let (Some(told), Some(outbox)) = (self.told(judged, reference, time), self.worker.shared.outbox.clone()) else { return };
         let telling = async move {
             if let Err(error) = outbox.tell(told).await {
                 tracing::error!(event = "notice_lost", %error);
@@ -544,11 +568,7 @@ impl Context {
         let refusal = if view.named("Received").count() > settings.limits.hops {
             Some(wording::LOOP)
         } else if listener.role == Role::Connector {
-            let header_is_right = listener.trust.header.as_ref().is_some_and(|(name, value)| {
-                let given: Vec<&[u8]> = view.named(name).map(|f| view.raw_body(f).trim_ascii()).collect();
-                // Exactly one: a client that adds its own beside the provider's proves nothing.
-                matches!(given.as_slice(), [only] if subtle::ConstantTimeEq::ct_eq(*only, value.as_bytes()).into())
-            });
+            let header_is_right = admission::header_is_right(listener, view);
             let every = admission::every_is_council(&settings.council, envelope.accepted().map(|r| &r.address));
             admission::content(listener, &self.peer, header_is_right, facts.sender().is_council, every)
         } else {
@@ -561,7 +581,8 @@ impl Context {
         };
         let message_id = view.message_id().map(str::to_string);
         let subject = settings.monitoring.as_ref().filter(|m| m.subject).map(|_| view.subject().to_string());
-        let sender = if verdict.notices.is_empty() { String::new() } else { facts.sender().who.clone().unwrap_or_default() };
+        let is_named = !verdict.notices.is_empty() || verdict.splits() || matches!(verdict.disposition, Disposition::Hold { .. });
+        let sender = if !is_named { String::new() } else { facts.sender().who.clone().unwrap_or_default() };
         let wants = facts.wants();
         // What was judged on an earlier pass was counted and remembered there.
         let mut past = PastMail::default();
@@ -583,21 +604,6 @@ impl Context {
     }
 }
 
-/// The domains of the From authors, each once; of more than two it is enough to know that there are several.
-fn author_domains(view: &View<'_>) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    for (address, _) in recipients::named(view, &["From"]) {
-        let domain = domain_of(&address);
-        if !out.iter().any(|d| d == domain) {
-            out.push(domain.to_string());
-        }
-        if out.len() == 2 {
-            break;
-        }
-    }
-    out
-}
-
 /// The verdict on what was refused before any rule was asked.
 fn plain(facts: &Facts<'_>) -> Verdict {
     Verdict {
@@ -610,6 +616,7 @@ fn plain(facts: &Facts<'_>) -> Verdict {
         sign: false,
         route: Default::default(),
         split: false,
+        alternatives: Default::default(),
         notices: Vec::new(),
         open: Vec::new(),
         record: RecordLevel::Metadata,

@@ -4,7 +4,9 @@
 //! a message; `admission` says who may send through which listener. Nothing here decides about content: that is `policy`.
 
 pub mod admission;
-mod dkim;
+mod answers;
+pub mod chronicle;
+mod custody;
 pub mod journey;
 pub mod late;
 mod past;
@@ -12,7 +14,6 @@ pub mod received;
 mod reroute;
 pub mod session;
 pub mod site;
-pub mod stamp;
 
 pub use session::serve;
 pub use site::{Shared, Site, SiteError, Worker};

@@ -128,6 +128,8 @@ pub(super) struct Session {
     content_ends: Option<tokio::time::Instant>,
     held: usize,
     /// The upstream's 250 came late: what to remember if the client is gone.
+    /// Tokens of answers that this message is.
+    pub(super) answers: Vec<String>,
     pub(super) unheard: Option<(Digest, Committed)>,
     draining_said: bool,
 }
@@ -170,6 +172,7 @@ impl Session {
             content_ends: None,
             held: 0,
             unheard: None,
+            answers: Vec::new(),
             draining_said: false,
         }
     }
@@ -556,6 +559,7 @@ impl Session {
             return self.decide(ticket, Answer::Reply(reply));
         }
         self.broken = None;
+        self.answers.clear();
         self.utf8 = mail.charset == Charset::Utf8;
         let logged_in = self.peer.logged_in;
         let parameters = &*mail.parameters;
@@ -569,6 +573,13 @@ impl Session {
     }
 
     async fn rcpt(&mut self, ticket: Ticket, rcpt: Rcpt) {
+        if self.envelope.is_some()
+            && self.broken.is_none()
+            && let Some(token) = self.answer_token(&rcpt.forward_path)
+        {
+            self.answers.push(token);
+            return self.decide(ticket, Answer::Reply(wording::OK));
+        }
         let Some(envelope) = &mut self.envelope else {
             let reply = self.broken.clone().unwrap_or(wording::MAIL_FIRST);
             return self.decide(ticket, Answer::Reply(reply));

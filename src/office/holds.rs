@@ -69,7 +69,7 @@ pub fn place(
 
 /// Keeps whatever held mail any hold covers; says how much was new. To be done when a hold is placed, and from time to time.
 pub fn keep_messages(keeping: &mut Keeping, custody: &mut dyn Custody) -> Result<u64, StoreError> {
-    let held = custody.list(Which { kind: Kind::Mail, state: State::Held, most: custody::MOST as usize })?;
+    let held = custody.list(Which { kind: Kind::Mail, state: State::Held, most: custody::MOST as usize, due: None })?;
     let mut new = 0;
     for parcel in held {
         new += keeping.keep_message(parcel.id, &parcel.sheet, || custody.content(parcel.id))? as u64;

@@ -5,9 +5,11 @@
 
 pub mod backup;
 pub mod breach;
+pub mod held;
 pub mod holds;
 pub mod keys;
 pub mod masks;
+pub mod queue;
 pub mod replay;
 pub mod retention;
 pub mod rights;
@@ -56,6 +58,14 @@ pub enum Fault {
     NoRow(String),
     #[error("say which message or messages: --reference, --message-id, or --rule with --since")]
     WhichMessage,
+    #[error("nothing is held under {0}: it was decided, or its time is over; `lychgate held list` shows what is")]
+    NotHeld(String),
+    #[error("{0}: {1}")]
+    NotYours(String, crate::outbox::held::NotYours),
+    #[error("nothing waits under {0}; `lychgate queue list` shows what does")]
+    NotQueued(String),
+    #[error("the site has no listener, and so nothing that mail could leave by")]
+    NoOutbox,
     #[error("nothing in the record fits. It may have gone with its retention, or have been only counted")]
     NothingFits,
     #[error("--{0} \"{1}\" is neither a date such as 2026-05-14 nor a length of time such as \"30d\"")]

@@ -111,7 +111,7 @@ fn written(options: &Options) {
             ..Origin::default()
         };
         let sheet = Sheet { reference: reference.into(), taken: at, recipients: recipients.collect(), origin, ..Sheet::default() };
-        let parcel = NewParcel { state, due: at, ends: at + 5 * DAY, sheet };
+        let parcel = NewParcel { id: None, state, due: at, ends: at + 5 * DAY, sheet };
         custody.accept(&[Deposit { kind, content: content.to_vec(), parcels: vec![parcel], told: vec![] }], at).unwrap();
     };
     let hers = b"From: edith.ashby@gmail.com\r\nTo: jo@gmail.com\r\nSubject: Hedge\r\n\r\nMy own words, cc jo@gmail.com.\r\n\r\n> bob@bob-home.example wrote:\r\n> Bob's words\r\n";
@@ -340,14 +340,14 @@ async fn a_round_keeps_what_came_since_and_tells_the_clerk_once() {
     let recipients = vec![Recipient { address: ASHBY.into(), parameters: String::new(), state: custody::Fate::Waiting }];
     let at = now.as_millisecond();
     let sheet = Sheet { reference: "LG-LATER".into(), taken: at, recipients, ..Sheet::default() };
-    let parcel = NewParcel { state: State::Held, due: at, ends: at + 5 * DAY, sheet };
+    let parcel = NewParcel { id: None, state: State::Held, due: at, ends: at + 5 * DAY, sheet };
     let deposit = Deposit { kind: custody::Kind::Mail, content: b"Subject: x\r\n\r\nx\r\n".to_vec(), parcels: vec![parcel], told: vec![] };
     outbox.accept(deposit).await.unwrap();
     for _ in 0..2 {
         rounds::round(&settings, Some(&outbox)).await.unwrap();
         let notices = outbox
             .custody(|custody, _| {
-                let which = custody::Which { kind: custody::Kind::Notice, state: State::Waiting, most: 10 };
+                let which = custody::Which { kind: custody::Kind::Notice, state: State::Waiting, most: 10, due: None };
                 custody
                     .list(which)?
                     .into_iter()

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
 use super::desk::{Desk, now};
+use super::lanes::LOOK;
+use super::pace::backoff;
 use super::{Options, Pace, Setup, Shared};
 use crate::config::settings::UpstreamTls;
 use crate::observe::crash::{self, Point};
@@ -106,13 +108,13 @@ struct Due {
 }
 
 fn unchanged() -> Decision {
-    Decision { becomes: Becomes::Same, also: Vec::new() }
+    Decision::of(Becomes::Same)
 }
 
 /// What is due, or none when the outbox has ended, or how long to wait where the store does not answer.
 async fn due(desk: &Desk, most: usize) -> Option<Result<Due, Duration>> {
     let claimed = desk.with(move |custody, now| {
-        let claim = custody.claim(Kind::Notice, most, now)?;
+        let claim = custody.claim(Kind::Notice, "", most, now)?;
         let mut letters = Vec::with_capacity(claim.parcels.len());
         for parcel in claim.parcels {
             match custody.content(parcel.id) {
@@ -138,8 +140,8 @@ async fn due(desk: &Desk, most: usize) -> Option<Result<Due, Duration>> {
 }
 
 fn until(next: Option<i64>) -> Duration {
-    let wait = next.map_or(3_600_000, |n| (n - now()).clamp(10, 3_600_000));
-    Duration::from_millis(wait as u64)
+    let most = LOOK.as_millis() as i64;
+    Duration::from_millis(next.map_or(most, |n| (n - now()).clamp(10, most)) as u64)
 }
 
 /// Which reverse path the upstream takes: none, as RFC 3834 §3.3 asks of automatic mail, unless it refuses that.
@@ -180,12 +182,8 @@ impl Trouble {
 
     /// A wrong password is not tried often: providers lock the account.
     fn pause(self, pace: &Pace, times: u32) -> Duration {
-        if self == Trouble::Credential { pace.longest } else { backoff(pace, times.saturating_sub(1)) }
+        if self == Trouble::Credential { pace.longest } else { backoff(pace, times.saturating_sub(1), 128) }
     }
-}
-
-fn backoff(pace: &Pace, times: u32) -> Duration {
-    pace.first.saturating_mul(1 << times.min(16)).min(pace.longest)
 }
 
 impl From<mail_send::Error> for Trouble {
@@ -295,9 +293,9 @@ async fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
 }
 
 fn put_off(letter: Parcel, pace: &Pace) -> Decision {
-    let wait = i64::try_from(backoff(pace, letter.attempts).as_millis()).unwrap_or(i64::MAX / 2);
-    let again = NewParcel { state: State::Waiting, due: now().saturating_add(wait), ends: letter.ends, sheet: letter.sheet };
-    Decision { becomes: Becomes::This(Box::new(again)), also: Vec::new() }
+    let wait = i64::try_from(backoff(pace, letter.attempts, 128).as_millis()).unwrap_or(i64::MAX / 2);
+    let again = NewParcel { id: None, state: State::Waiting, due: now().saturating_add(wait), ends: letter.ends, sheet: letter.sheet };
+    Decision::of(Becomes::This(Box::new(again)))
 }
 
 /// The store must hear what became of a letter, however long it takes to come back: otherwise it would be sent again.

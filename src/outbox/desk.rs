@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Enqueued, MOST, Setup, Shared, Told, letter};
+use super::{Enqueued, Kept, MOST, Setup, Shared, ToKeep, Told, letter};
 use crate::observe::crash::{self, Point};
 use crate::records::StoreError;
 use crate::records::custody::{self, Custody, Deposit, Kind, NewParcel, Recipient, Sheet, State};
@@ -23,6 +23,7 @@ const HOUR: i64 = 3_600_000;
 pub(super) enum Job {
     Tell(Box<Told>, oneshot::Sender<Result<Enqueued, StoreError>>),
     Accept(Box<Deposit>, oneshot::Sender<Result<Vec<i64>, StoreError>>),
+    Keep(Box<ToKeep>, oneshot::Sender<Result<Kept, StoreError>>),
     With(Act),
 }
 
@@ -88,6 +89,8 @@ enum Waiting {
     /// This many deposits of the group are a telling's.
     Tell(Enqueued, oneshot::Sender<Result<Enqueued, StoreError>>),
     Accept(oneshot::Sender<Result<Vec<i64>, StoreError>>),
+    /// The same of a message with its notices.
+    Keep(usize, oneshot::Sender<Result<Kept, StoreError>>),
 }
 
 impl Keeper {
@@ -106,6 +109,7 @@ impl Keeper {
                 match job {
                     Job::Tell(told, answer) => self.join_telling(&mut group, &told, answer, now),
                     Job::Accept(deposit, answer) => group.join(*deposit, answer),
+                    Job::Keep(message, answer) => self.join_message(&mut group, *message, answer, now),
                     Job::With(act) => {
                         // It may ask for what was taken before it.
                         after = Some(act);
@@ -149,12 +153,18 @@ impl Keeper {
                     let _ = answer.send(Ok(done));
                 }
                 (Waiting::Accept(answer), Some(ids)) => drop(answer.send(Ok(ids.next().unwrap_or_default()))),
+                (Waiting::Keep(deposits, answer), Some(ids)) => {
+                    ids.by_ref().take(deposits).for_each(drop);
+                    self.shared.queued.fetch_add(deposits.saturating_sub(1) as u64, Ordering::Relaxed);
+                    let _ = answer.send(Ok(Kept { _taken: () }));
+                }
+                (Waiting::Keep(_, answer), None) => drop(answer.send(Err(refused()))),
                 (Waiting::Tell(_, answer), None) => drop(answer.send(Err(refused()))),
                 (Waiting::Accept(answer), None) => drop(answer.send(Err(refused()))),
             }
         }
         if arrived {
-            self.shared.arrived.notify_one();
+            self.shared.arrive();
             self.warn_if_blocked();
         }
     }
@@ -184,6 +194,38 @@ impl Keeper {
             }
             Err(error) => tracing::error!(event = "custody_tidy_failed", %error, "the custody store cannot be tidied"),
         }
+    }
+
+    /// Adds a message and the letters about it, unless it is here already.
+    fn join_message(&mut self, group: &mut Group, message: ToKeep, answer: oneshot::Sender<Result<Kept, StoreError>>, now: i64) {
+        let ToKeep { mut deposit, told, once } = message;
+        let joined = group.deposits.iter().flat_map(|d| &d.told).any(|(key, _)| *key == once);
+        match self.custody.is_told(&once, now) {
+            Ok(known) if known || joined => {
+                tracing::info!(event = "custody_repeated", "a message that is in custody came again and was not taken twice");
+                // What joined this group is on the disk when the group is: its answer waits for the same commit.
+                group.waiting.push(Waiting::Keep(0, answer));
+                return;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(event = "custody_unreadable", %error, "nothing was taken into custody");
+                let _ = answer.send(Err(StoreError::Unwritten));
+                return;
+            }
+        }
+        deposit.told.push((once, HOUR));
+        let mut deposits = vec![deposit];
+        if let Some(told) = told {
+            match self.letters(group, &told, now) {
+                Ok((letters, _)) => deposits.extend(letters),
+                // The message counts for more than the letter about it.
+                Err(error) => tracing::error!(event = "notice_lost", reference = %told.reference, %error, "a notice could not be kept"),
+            }
+        }
+        group.octets += deposits.iter().map(|d| d.content.len()).sum::<usize>();
+        group.waiting.push(Waiting::Keep(deposits.len(), answer));
+        group.deposits.extend(deposits);
     }
 
     /// Adds the letters of a telling that are news to the group.
@@ -242,7 +284,7 @@ impl Keeper {
 pub(super) fn notice_to(to: &str, message: Vec<u8>, told: Vec<(Vec<u8>, i64)>, now: i64, gives_up: i64, reference: &str) -> Deposit {
     let recipient = Recipient { address: to.to_string(), parameters: String::new(), state: custody::Fate::Waiting };
     let sheet = Sheet { reference: reference.to_string(), taken: now, recipients: vec![recipient], ..Sheet::default() };
-    let parcel = NewParcel { state: State::Waiting, due: now, ends: gives_up, sheet };
+    let parcel = NewParcel { id: None, state: State::Waiting, due: now, ends: gives_up, sheet };
     Deposit { kind: Kind::Notice, content: message, parcels: vec![parcel], told }
 }
 

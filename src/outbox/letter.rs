@@ -1,13 +1,16 @@
 //! The letter itself: who gets one, what it says, in which order. Written for a councillor on a telephone: what happened, what to
 //! do first, which rule of the policy, and the reference to quote.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 
-use super::{Options, Told};
+use super::{Care, HeldNews, Options, Told};
+use crate::policy::answer::Choice;
 use crate::policy::{Disposition, Match, Mode, Notice, Person};
 use crate::records::StoreError;
 use crate::records::sealing::random_octets;
@@ -76,6 +79,9 @@ pub(super) fn compose(told: &Told, to: &str, notices: &[&Notice], options: &Opti
         // RFC 3834 §5, and Exchange's word for the same: no out-of-office answers this.
         .header("Auto-Submitted", Raw::new("auto-generated"))
         .header("X-Auto-Response-Suppress", Raw::new("All"));
+    if let Some(answers) = answers(told, own) {
+        message = message.reply_to(answers.to_string());
+    }
     if let Some(original) = told.message_id.as_deref().map(bare_id).filter(|id| is_plain_id(id)) {
         message = message.in_reply_to(MessageId::new(original.to_string())).references(MessageId::new(original.to_string()));
     }
@@ -88,12 +94,19 @@ pub(super) fn compose(told: &Told, to: &str, notices: &[&Notice], options: &Opti
 enum News {
     NotSent,
     NotSentYet,
+    Held,
+    Split,
     Changed,
     Note,
 }
 
 impl News {
     fn of(told: &Told) -> News {
+        match &told.care {
+            Some(Care::Held(_)) => return News::Held,
+            Some(Care::Split { .. }) => return News::Split,
+            None => {}
+        }
         match told.disposition {
             Disposition::Reject { .. } | Disposition::Malformed { .. } => News::NotSent,
             Disposition::Defer { .. } | Disposition::Hold { .. } => News::NotSentYet,
@@ -113,6 +126,9 @@ fn subject(told: &Told, news: News, own: bool) -> String {
     let start = match (news, own) {
         (News::NotSent, _) => "Not sent",
         (News::NotSentYet, _) => "Not sent yet",
+        (News::Held, true) if asks_sender(told) => "Did you mean this?",
+        (News::Held, _) => "Waiting for a decision",
+        (News::Split, _) => "Going out one by one",
         (News::Changed, true) => "Your message was changed",
         (News::Changed, false) => "A message was changed",
         (News::Note, _) => "Please note",
@@ -146,6 +162,9 @@ fn body(told: &Told, news: News, own: bool, notices: &[&Notice], options: &Optio
     let happened = match news {
         News::NotSent => "was not sent. Nobody received it.",
         News::NotSentYet => "has not been sent yet. The mail program that sent it will try again by itself.",
+        News::Held if own && asks_sender(told) => "has not been sent yet. It waits for your answer.",
+        News::Held => "has not been sent yet. It waits for a decision.",
+        News::Split => "goes out one copy at a time, so that nobody sees who else got it.",
         News::Changed => "was sent, with a change.",
         News::Note => "was sent.",
     };
@@ -159,10 +178,79 @@ fn body(told: &Told, news: News, own: bool, notices: &[&Notice], options: &Optio
         }
     }
     out.push_str("\r\n");
+    match &told.care {
+        Some(Care::Held(held)) => held_lines(&mut out, told, held, own, notices),
+        Some(Care::Split { copies, takes }) if own => split_lines(&mut out, *copies, *takes),
+        _ => {}
+    }
     line(&mut out, &format!("Reference: {}. Please quote it if you ask about this.", plain(&told.reference, 40)));
     out.push_str("\r\n");
-    line(&mut out, &format!("This was written by the mail gateway of {}. Replies to it are not read.", plain(&options.council, 80)));
+    line(
+        &mut out,
+        &format!(
+            "This was written by the mail gateway of {}.{}",
+            plain(&options.council, 80),
+            if answers(told, own).is_some() { "" } else { " Replies to it are not read." }
+        ),
+    );
     out
+}
+
+/// Where the reader's answer goes, if it is asked for.
+fn answers(told: &Told, own: bool) -> Option<&str> {
+    match &told.care {
+        Some(Care::Held(held)) if own && !held.answers.is_empty() => Some(&held.answers),
+        _ => None,
+    }
+}
+
+fn asks_sender(told: &Told) -> bool {
+    matches!(&told.care, Some(Care::Held(held)) if held.by.contains(&Person::Sender))
+}
+
+fn held_lines(out: &mut String, told: &Told, held: &HeldNews, own: bool, notices: &[&Notice]) {
+    let until = held.until.strftime("%-d %B %Y, %H:%M").to_string();
+    let end = if held.release_at_end { "it is sent" } else { "it goes back to its sender" };
+    let who: Vec<&str> = held.by.iter().filter(|p| **p != Person::Sender).map(|p| p.word()).collect();
+    let who = who.join(" and the ");
+    if own && held.by.contains(&Person::Sender) {
+        line(out, "Answer this message with one number in the first line:");
+        for choice in &held.offered {
+            let what = match choice {
+                Choice::Hidden => "1  send it, with the outside addresses hidden from one another",
+                Choice::Separately => "2  send it, one copy to each outside address",
+                Choice::AsItIs => "3  send it as it is, and why (\"3 they all know one another\")",
+                Choice::Cancel => "4  do not send it",
+            };
+            line(out, what);
+        }
+        if !who.is_empty() {
+            line(out, &format!("The {who} must agree as well."));
+        }
+        line(out, &format!("Without an answer {end} at {until}."));
+    } else if own {
+        line(out, &format!("It waits for the {who}, until {until}. Without a decision {end} then."));
+        line(out, "To ask for it to be sent, answer this message with the word: release");
+    } else if notices.iter().any(|n| held.by.contains(&n.person)) {
+        let reference = plain(&told.reference, 40);
+        line(out, &format!("It waits for you until {until}. Without a decision {end} then."));
+        line(out, &format!("To see what it is:  lychgate held show {reference}"));
+        line(out, &format!("To let it go:       lychgate held release {reference} --reason \"...\""));
+        line(out, &format!("To send it back:    lychgate held refuse {reference} --reason \"...\""));
+    } else {
+        line(out, &format!("It waits until {until}. Without a decision {end} then."));
+    }
+    out.push_str("\r\n");
+}
+
+fn split_lines(out: &mut String, copies: usize, takes: Option<Duration>) {
+    let mut text = format!("There are {copies} copies. You will hear when the last has gone, and of any that cannot be delivered.");
+    if let Some(takes) = takes.filter(|t| t.as_secs() >= 60) {
+        let minutes = takes.as_secs().div_ceil(60);
+        text.push_str(&format!(" The mail provider takes them slowly: it will be about {minutes} minutes."));
+    }
+    line(out, &text);
+    out.push_str("\r\n");
 }
 
 fn rule_lines(out: &mut String, rule: &Match, news: News) {

@@ -6,25 +6,41 @@
 //!
 //! **Never:** an answer to automatic mail (RFC 3834 §2), a reverse path that could make a loop, an address or a text in a log.
 
+mod answers;
+mod bounce;
 mod delivery;
+mod departure;
 mod desk;
+mod dkim;
+pub mod held;
+mod lanes;
+mod leg;
 mod letter;
 mod memo;
+mod pace;
+pub mod stamp;
+mod vigil;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+pub use self::answers::{Answered, Came};
+pub use self::departure::{Departure, author_domains};
 use self::desk::{Desk, Job, Keeper};
+pub use self::lanes::{Chronicle, LaneOptions};
+pub use self::pace::estimate;
 
 use crate::config::settings::{Role, Settings, Upstream};
-use crate::policy::{Disposition, Match, Notice};
+use crate::policy::answer::Choice;
+use crate::policy::{Disposition, Match, Notice, Person};
 use crate::records::custody::{self, Custody, Deposit};
 use crate::records::{self, StoreError};
+use crate::smtp::Durable;
 
 /// Letters that may wait at one time.
 const MOST: u64 = 10_000;
@@ -37,6 +53,8 @@ pub struct Options {
     pub store: records::Options,
     pub upstream: Arc<Upstream>,
     pub from: String,
+    /// Where answers to notices go, with a token.
+    pub answers: String,
     /// Username and password; none on a connector.
     pub credential: Option<(String, String)>,
     /// The upstream is a submission service: without a credential notices wait.
@@ -44,7 +62,12 @@ pub struct Options {
     /// The name for EHLO.
     pub hostname: String,
     pub council: String,
+    pub clerk: Option<String>,
+    pub chair: Option<String>,
+    pub time_zone: jiff::tz::TimeZone,
     pub pace: Pace,
+    /// The ways out for the council's mail.
+    pub lanes: Vec<LaneOptions>,
 }
 
 /// How patiently delivery is tried.
@@ -78,16 +101,45 @@ impl Options {
             None => settings.listeners.first()?.upstream,
         };
         let domain = settings.council.domains.first().map_or("localhost", String::as_str);
+        let credential = settings.outbox.as_ref().and_then(|o| o.credential.clone());
+        let stamps: Vec<_> = settings.listeners.iter().filter_map(|l| Some((l.name.clone(), l.stamp.clone()?))).collect();
+        let takes_passwords = |upstream: usize| settings.listeners.iter().any(|l| l.role == Role::Submission && l.upstream == upstream);
+        let lane = |(at, upstream): (usize, &Arc<Upstream>)| {
+            // A connector's upstream knows the gateway by its address or certificate.
+            let credential = credential.clone().filter(|_| at == index);
+            LaneOptions {
+                is_blocked: takes_passwords(at) && credential.is_none(),
+                upstream: upstream.clone(),
+                credential,
+                dkim: settings.dkim.clone(),
+                stamps: stamps.clone(),
+                passes_dsn: Arc::default(),
+            }
+        };
         Some(Options {
             store: records::Options::of(settings),
+            lanes: settings.upstreams.iter().enumerate().map(lane).collect(),
+            clerk: settings.council.clerk.clone(),
+            chair: settings.council.chair.clone(),
+            time_zone: settings.time_zone.clone(),
             upstream: settings.upstreams.get(index)?.clone(),
+            answers: settings.outbox.as_ref().map_or_else(|| format!("gateway@{domain}"), |o| o.answers.clone()),
             from: settings.outbox.as_ref().map_or_else(|| format!("gateway@{domain}"), |o| o.from.clone()),
-            credential: settings.outbox.as_ref().and_then(|o| o.credential.clone()),
-            needs_credential: settings.listeners.iter().any(|l| l.role == Role::Submission && l.upstream == index),
+            needs_credential: takes_passwords(index),
+            credential: credential.clone(),
             hostname: settings.hostname.clone(),
             council: settings.council.name.clone(),
             pace: Pace::default(),
         })
+    }
+
+    /// Of the Clerk or the Chair.
+    pub fn address_of(&self, role: &str) -> Option<String> {
+        match role {
+            "clerk" => self.clerk.clone(),
+            "chair" => self.chair.clone(),
+            _ => None,
+        }
     }
 
     fn is_blocked(&self) -> bool {
@@ -115,7 +167,48 @@ pub struct Told {
     pub subject: Option<String>,
     /// The message was automatic: its sender is not told.
     pub automatic: bool,
+    /// The message is in the gateway's own care.
+    pub care: Option<Care>,
 }
+
+/// Why a message is in custody, for those who hear of it.
+#[derive(Clone)]
+pub enum Care {
+    Held(HeldNews),
+    /// It leaves as so many copies; how long that takes, where something slows them.
+    Split {
+        copies: usize,
+        takes: Option<Duration>,
+    },
+}
+
+#[derive(Clone)]
+pub struct HeldNews {
+    pub by: Vec<Person>,
+    pub until: jiff::Zoned,
+    pub release_at_end: bool,
+    /// What its sender may answer.
+    pub offered: Vec<Choice>,
+    /// Where answers go.
+    pub answers: String,
+}
+
+/// A message that is to be taken into custody, with what people hear of it: both or neither.
+pub struct ToKeep {
+    pub deposit: Deposit,
+    pub told: Option<Told>,
+    /// Names the message as it came: the same within the hour is the same, sent again by a client that did not hear.
+    pub once: Vec<u8>,
+}
+
+/// Proof that a message is in custody, on the disk.
+#[derive(Debug)]
+pub struct Kept {
+    /// Made by the store's thread alone.
+    _taken: (),
+}
+
+impl Durable for Kept {}
 
 /// What became of a telling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,6 +241,19 @@ struct Setup {
 #[derive(Default)]
 struct Shared {
     arrived: Notify,
+    /// Counted up when the council's mail may have come.
+    arrivals: watch::Sender<u64>,
+    stopping: AtomicBool,
+    chronicle: OnceLock<Arc<dyn Chronicle>>,
+    mail: AtomicU64,
+    held: AtomicU64,
+    stopped: AtomicU64,
+    broken: AtomicU64,
+    oldest: AtomicI64,
+    mail_delivered: AtomicU64,
+    mail_deferred: AtomicU64,
+    mail_refused: AtomicU64,
+    mail_expired: AtomicU64,
     waiting: AtomicU64,
     queued: AtomicU64,
     repeated: AtomicU64,
@@ -171,6 +277,18 @@ pub struct Counters {
     pub expired: u64,
     /// Not taken: too many waited.
     pub dropped: u64,
+    /// Of the council's mail, now.
+    pub mail: u64,
+    pub held: u64,
+    pub stopped: u64,
+    pub broken: u64,
+    /// When the oldest that waits was taken, in milliseconds since 1970; 0 if none waits.
+    pub oldest: i64,
+    /// Recipients of the council's mail, since the start.
+    pub mail_delivered: u64,
+    pub mail_deferred: u64,
+    pub mail_refused: u64,
+    pub mail_expired: u64,
 }
 
 impl Outbox {
@@ -180,6 +298,8 @@ impl Outbox {
     pub fn start(options: Options, tls: Arc<rustls::ClientConfig>) -> Result<Outbox, StoreError> {
         let (outbox, changes) = Outbox::open(options, tls)?;
         if let Some(desk) = outbox.inner.desk() {
+            tokio::spawn(lanes::run(changes.clone(), desk.clone(), outbox.inner.shared.clone()));
+            tokio::spawn(vigil::run(changes.clone(), desk.clone(), outbox.inner.shared.clone()));
             tokio::spawn(delivery::run(changes, desk, outbox.inner.shared.clone()));
         }
         Ok(outbox)
@@ -200,6 +320,11 @@ impl Outbox {
         }
         let (jobs, received) = sync_channel(QUEUE);
         let (setup, changes) = watch::channel(Arc::new(Setup { options, tls }));
+        let tally = changes.clone();
+        custody.on_split_end(Box::new(move |sheet, now| {
+            let options = &tally.borrow().options;
+            held::split_ended(sheet, options, now)
+        }));
         let keeper = Keeper { custody, shared: shared.clone(), setup: changes.clone(), tidied: 0 };
         let thread = std::thread::Builder::new().name("custody".into()).spawn(move || keeper.run(received)).map_err(StoreError::Thread)?;
         let inner = Inner { desk: Mutex::new(Some(Desk::new(jobs))), shared, options: setup, keeper: Mutex::new(Some(thread)) };
@@ -223,6 +348,11 @@ impl Outbox {
         self.inner.desk().ok_or(StoreError::Stopped)?.ask(|answer| Job::Accept(Box::new(deposit), answer)).await?
     }
 
+    /// Takes a message into custody together with what people hear of it; durable when this returns.
+    pub async fn keep(&self, message: ToKeep) -> Result<Kept, StoreError> {
+        self.inner.desk().ok_or(StoreError::Stopped)?.ask(|answer| Job::Keep(Box::new(message), answer)).await?
+    }
+
     /// Writes to somebody at the council about something that is no message; on the disk when this returns. Errors if `to` is no address.
     pub async fn memo(&self, to: &str, subject: &str, paragraphs: &[String]) -> Result<(), StoreError> {
         let now = desk::now();
@@ -242,14 +372,14 @@ impl Outbox {
     ) -> Result<T, StoreError> {
         let done = self.inner.desk().ok_or(StoreError::Stopped)?.with(act).await;
         // A decision may have made something due.
-        self.inner.shared.arrived.notify_one();
+        self.inner.shared.arrive();
         done
     }
 
     /// New settings after a reload; the store stays.
     pub fn reload(&self, options: Options, tls: Arc<rustls::ClientConfig>) {
         self.inner.options.send_replace(Arc::new(Setup { options, tls }));
-        self.inner.shared.arrived.notify_one();
+        self.inner.shared.arrive();
     }
 
     /// Whether notices wait because the upstream wants a credential and there is none.
@@ -268,7 +398,26 @@ impl Outbox {
             refused: of(&s.refused),
             expired: of(&s.expired),
             dropped: of(&s.dropped),
+            mail: of(&s.mail),
+            held: of(&s.held),
+            stopped: of(&s.stopped),
+            broken: of(&s.broken),
+            oldest: s.oldest.load(Ordering::Relaxed),
+            mail_delivered: of(&s.mail_delivered),
+            mail_deferred: of(&s.mail_deferred),
+            mail_refused: of(&s.mail_refused),
+            mail_expired: of(&s.mail_expired),
         }
+    }
+
+    /// Whom the record hears of deliveries from; once.
+    pub fn set_chronicle(&self, chronicle: Arc<dyn Chronicle>) {
+        let _ = self.inner.shared.chronicle.set(chronicle);
+    }
+
+    /// Begins no more deliveries: what is on its way may land.
+    pub fn drain(&self) {
+        self.inner.shared.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Takes nothing more. What waits stays on the disk. A letter that is on its way may be sent again after the next start.
@@ -296,7 +445,23 @@ impl Shared {
     fn count(&self, custody: &mut dyn Custody) -> Result<(), StoreError> {
         let counts = custody.counts()?;
         self.waiting.store(counts.notices, Ordering::Relaxed);
+        self.mail.store(counts.mail, Ordering::Relaxed);
+        self.held.store(counts.held, Ordering::Relaxed);
+        self.stopped.store(counts.stopped, Ordering::Relaxed);
+        self.broken.store(counts.broken, Ordering::Relaxed);
+        self.oldest.store(counts.oldest.unwrap_or(0), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Something may have become due.
+    fn arrive(&self) {
+        self.arrived.notify_one();
+        self.arrivals.send_modify(|n| *n += 1);
+    }
+
+    /// No more is begun.
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 }
 

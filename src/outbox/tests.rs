@@ -95,10 +95,15 @@ fn options(folder: &Folder, address: &str) -> Options {
             pacing: Default::default(),
         }),
         from: "gateway@wragby.gov.uk".into(),
+        answers: "gateway@wragby.gov.uk".into(),
         credential: None,
         needs_credential: false,
         hostname: "gw.wragby.gov.uk".into(),
         council: "Wragby Parish Council".into(),
+        clerk: Some("clerk@wragby.gov.uk".into()),
+        chair: None,
+        time_zone: jiff::tz::TimeZone::UTC,
+        lanes: Vec::new(),
         pace: Pace { first: Duration::from_millis(50), longest: Duration::from_millis(400), ..Pace::default() },
     }
 }
@@ -141,6 +146,7 @@ fn told(message_id: &str, notices: Vec<Notice>) -> Told {
         sender: "cllr.elm@wragby.gov.uk".into(),
         subject: Some("Tender café\r\nBcc: x@evil.example".into()),
         automatic: false,
+        care: None,
     }
 }
 

@@ -10,16 +10,17 @@ use super::route::Route;
 use super::rule::Rule;
 use super::say::{Fill, Template, list};
 use super::subject::Edited;
-use super::verdict::{FieldEdit, Mode};
+use super::verdict::{Alternatives, FieldEdit, Mode};
 use crate::message::banner::{self, Placed};
 use crate::message::reading::Others;
 use crate::message::rewrite::{self, WhatIfToEmpty};
 use crate::message::{EditPlan, View};
+use crate::smtp::Address;
 
 /// All edits of all rules.
 pub(super) fn edited(facts: &Facts<'_>, editing: &[&Rule], others: &Others) -> Edited {
     let (mut plan, mut edits) = (EditPlan::new(), Vec::new());
-    edit(facts, editing, &mut plan, &mut edits, others);
+    edit(facts, editing, Shown::AsRulesSay, &mut plan, &mut edits, others);
     let hides = editing.iter().any(|r| r.then.hide_recipients.is_some());
     if hides && !others.readings.is_empty() && readings::still_shows(facts, &plan) {
         return Edited::StillShown;
@@ -27,8 +28,35 @@ pub(super) fn edited(facts: &Facts<'_>, editing: &[&Rule], others: &Others) -> E
     Edited::Made { plan, edits }
 }
 
+/// The plans of a message whose recipients are to be hidden, or to have a copy each, whether a rule says so or its sender may choose so.
+pub(super) fn alternatives(facts: &Facts<'_>, editing: &[&Rule], others: &Others) -> Alternatives {
+    let made = |shown: Shown<'_>| {
+        let mut plan = EditPlan::new();
+        edit(facts, editing, shown, &mut plan, &mut Vec::new(), others);
+        plan
+    };
+    let is_stranger = |address: &Address| facts.policy.classify(&address.normal()).is_stranger();
+    let recipients = facts.case.envelope.recipients.iter().enumerate();
+    let strangers: Vec<_> = recipients.filter(|(_, r)| r.is_accepted() && is_stranger(&r.address)).collect();
+    let hidden = made(Shown::ToCouncil);
+    if strangers.is_empty() || (!others.readings.is_empty() && readings::still_shows(facts, &hidden)) {
+        return Alternatives::default();
+    }
+    let copies = strangers.into_iter().map(|(index, recipient)| (index, made(Shown::Only(&recipient.address)))).collect();
+    Alternatives { hidden: Some(hidden), copies, sign: facts.is_council_sender() }
+}
+
+/// Which recipients a message shows.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    AsRulesSay,
+    /// The council's own and its partners.
+    ToCouncil,
+    Only(&'a Address),
+}
+
 /// Addresses are hidden once, however many rules ask.
-fn edit(facts: &Facts<'_>, editing: &[&Rule], plan: &mut EditPlan, edits: &mut Vec<FieldEdit>, others: &Others) {
+fn edit(facts: &Facts<'_>, editing: &[&Rule], shown: Shown<'_>, plan: &mut EditPlan, edits: &mut Vec<FieldEdit>, others: &Others) {
     let view = facts.view();
     let mut changed: Vec<String> = Vec::new();
     let mut note = |field: &str, rule: &Arc<str>, edits: &mut Vec<FieldEdit>| {
@@ -41,18 +69,24 @@ fn edit(facts: &Facts<'_>, editing: &[&Rule], plan: &mut EditPlan, edits: &mut V
         }
     };
     // Split beats bcc; of several that ask for the same the first is as good as any.
-    if let Some(rule) = editing.iter().rev().max_by_key(|r| r.then.hide_recipients).filter(|r| r.then.hide_recipients.is_some()) {
+    let hides = editing.iter().rev().max_by_key(|r| r.then.hide_recipients).filter(|r| r.then.hide_recipients.is_some());
+    // Where nobody asks and its sender may choose, the change is still to be noted: a signature over the field breaks.
+    let by = hides.map_or_else(|| Arc::from("sender"), |rule| rule.id.clone());
+    if hides.is_some() || !matches!(shown, Shown::AsRulesSay) {
         let keep = |mailbox: &crate::message::Mailbox| !facts.policy.classify(&mailbox.normal()).is_stranger();
-        let hidden = rewrite::hide_recipients(view, &keep, WhatIfToEmpty::default(), plan);
-        for field in &hidden.fields {
-            note(field, &rule.id, edits);
-        }
+        let mut hide = |view: &View<'_>| {
+            let hidden = match shown {
+                Shown::Only(own) => rewrite::only_recipient(view, own, &keep, plan),
+                Shown::AsRulesSay | Shown::ToCouncil => rewrite::hide_recipients(view, &keep, WhatIfToEmpty::default(), plan),
+            };
+            for field in &hidden.fields {
+                note(field, &by, edits);
+            }
+        };
+        hide(view);
         // Another reader may find recipient fields where we see none.
         for other in others.readings.iter().filter(|o| o.octets.is_none()) {
-            let seen = View::read_as(view.raw(), other.reading.clone());
-            for field in &rewrite::hide_recipients(&seen, &keep, WhatIfToEmpty::default(), plan).fields {
-                note(field, &rule.id, edits);
-            }
+            hide(&View::read_as(view.raw(), other.reading.clone()));
         }
     }
     for (name, rule) in overrides(facts) {

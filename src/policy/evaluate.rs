@@ -280,7 +280,8 @@ impl<'p> Rulings<'p> {
             let held = Held { by: vec![hold.by], within: hold.within, release: hold.release };
             self.wanted
                 .push((Disposition::Hold { text: format!("Waiting for the {}: {}", hold.by.word(), rule.title), held }, rule.id.clone()));
-            self.tell(policy, rule, Person::Sender, text, subject);
+            self.tell(policy, rule, Person::Sender, text.clone(), subject);
+            self.tell(policy, rule, hold.by, text, subject);
         }
     }
 
@@ -342,6 +343,8 @@ impl<'p> Rulings<'p> {
         let resigned = edits.iter().any(|e| e.field == "DKIM-Signature");
         let sign = (self.sign || resigned) && disposition_leaves(&disposition) && subject.is_council_sender() == Ok(true);
         let split = !plan.is_untouched() && self.editing.iter().any(|r| r.then.hide_recipients == Some(Hiding::Split));
+        let chooses = matches!(&disposition, Disposition::Hold { held, .. } if held.by.contains(&Person::Sender));
+        let alternatives = if split || chooses { subject.alternatives(&self.editing, others) } else { Default::default() };
         let judged = !policy.rules.is_empty();
         let personal = self.personal;
         let mut record = self.record.unwrap_or(RecordLevel::Metadata);
@@ -357,6 +360,7 @@ impl<'p> Rulings<'p> {
             sign,
             route,
             split,
+            alternatives,
             notices: self.notices,
             open: self.open,
             record,

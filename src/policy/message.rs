@@ -18,7 +18,7 @@ use super::rule::{Policy, Rule};
 use super::say::Template;
 use super::subject::{Claimed, Edited, LoggedIn, Subject};
 use super::truth::{Known, Truth};
-use super::verdict::FactSummary;
+use super::verdict::{Alternatives, FactSummary};
 use super::{edits, explain, readings, unreadable, vector};
 use crate::message::reading::Others;
 use crate::message::{ProtectionLevel, subject};
@@ -286,6 +286,10 @@ impl Subject for Facts<'_> {
 
     fn edit(&self, _: &Policy, editing: &[&Rule], others: &Others) -> Edited {
         edits::edited(self, editing, others)
+    }
+
+    fn alternatives(&self, editing: &[&Rule], others: &Others) -> Alternatives {
+        edits::alternatives(self, editing, others)
     }
 
     fn route(&self, editing: &[&Rule]) -> Route {

@@ -47,7 +47,7 @@ pub fn happens(rule: &Rule) -> Vec<String> {
     for word in then.words() {
         let sentence = match word {
             "hide-recipients" => match then.hide_recipients {
-                Some(Hiding::Split) => "Outside addresses are hidden from one another; everybody still gets the message (in one copy, as long as this version keeps no mail)".to_string(),
+                Some(Hiding::Split) => "Each outsider gets a copy of their own, in which they see nobody else's address".to_string(),
                 _ => "Outside addresses are hidden from one another; everybody still gets the message".to_string(),
             },
             "tag-subject" => format!("\"{}\" is put in front of the subject", then.tag_subject.as_deref().unwrap_or_default()),
@@ -88,7 +88,8 @@ pub fn told(rule: &Rule) -> Vec<&'static str> {
         out.push("the sender, if it is a council address");
     }
     for who in [Person::Clerk, Person::Chair] {
-        if rule.then.notify.contains(&who) {
+        let holds = then.hold.as_ref().is_some_and(|hold| hold.by == who);
+        if holds || then.notify.contains(&who) {
             out.push(person(who));
         }
     }

@@ -22,7 +22,7 @@ use super::say::Template;
 use super::subject::{Claimed, Edited, LoggedIn, Subject};
 use super::truth::{Known, Truth};
 use super::vector::{Answer, Asked, Claimant, FactVector, Named, Seen, bit, part};
-use super::verdict::{FactSummary, FieldEdit, Mode};
+use super::verdict::{Alternatives, FactSummary, FieldEdit, Mode};
 use crate::message::ambiguity::Kind;
 use crate::message::{EditPlan, ProtectionLevel};
 
@@ -537,6 +537,10 @@ impl Subject for Reading<'_> {
             plan: EditPlan::new(),
             edits: edits.map(|r| FieldEdit { field: r.then.words().join(", "), rule: r.id.clone() }).collect(),
         }
+    }
+
+    fn alternatives(&self, _: &[&Rule], _: &Self::Others) -> Alternatives {
+        Alternatives::default()
     }
 
     fn route(&self, _: &[&Rule]) -> Route {

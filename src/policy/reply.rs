@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::verdict::Disposition;
+use super::verdict::{Disposition, Held};
 use crate::smtp::Reply;
 
 /// Room for the rule's words: with code, enhanced code and reference the line stays below the 512 octets of RFC 5321 §4.5.3.1.5.
@@ -14,7 +14,8 @@ pub fn reply(disposition: &Disposition, reference: &str) -> Option<Reply> {
     // RFC 3463 §3.8: X.7.1, delivery not authorised. Not 5.7.10 or 5.7.30, which speak of mechanisms.
     let (code, enhanced, text, default) = match disposition {
         Disposition::Deliver => return None,
-        Disposition::Hold { text, .. } => (451, "4.7.1", text, "Waiting for a decision at the council: it will be tried again."),
+        // It is taken, and waits: [`kept`].
+        Disposition::Hold { .. } => return None,
         Disposition::Defer { text } => (451, "4.7.1", text, "Not sent yet: it will be tried again."),
         Disposition::Reject { text } => (550, "5.7.1", text, "Not sent: the council's policy does not allow it."),
         // RFC 3463 §3.7: X.6.0, other or undefined media error.
@@ -23,6 +24,18 @@ pub fn reply(disposition: &Disposition, reference: &str) -> Option<Reply> {
     let words = plain(text);
     let words = if words.is_empty() { default } else { &words };
     Some(Reply::line(code, enhanced, &format!("{words} Ref {reference}")))
+}
+
+/// What the client hears when the gateway has taken a message into its own care: held, or to leave as so many copies.
+pub fn kept(held: Option<&Held>, copies: usize, reference: &str) -> Reply {
+    let text = match held {
+        Some(held) => {
+            let by: Vec<&str> = held.by.iter().map(|p| p.word()).collect();
+            format!("Taken, and waits for the {}. Ref {reference}", by.join(" and the "))
+        }
+        None => format!("Taken: {copies} copies go out one by one. Ref {reference}"),
+    };
+    Reply::line(250, "2.0.0", &text)
 }
 
 /// Printable ASCII in one line: marks and typographer's characters as a reader would type them, white space as single spaces.
@@ -57,7 +70,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::verdict::{Held, Person};
+    use crate::policy::verdict::Person;
 
     #[test]
     fn one_line_with_its_reference_whatever_the_rule_says() {
@@ -71,10 +84,7 @@ mod tests {
                 "451 4.7.1 The scanner - 'ClamAV' - is 250 OK silent... Ref LG-7F3K\r\n",
             ),
             (
-                Disposition::Hold {
-                    text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into(),
-                    held: Held { by: vec![Person::Clerk], within: 60, release: false },
-                },
+                Disposition::Defer { text: "Ysgrifennwch at y clerc: dŵr, £5, 日".into() },
                 "451 4.7.1 Ysgrifennwch at y clerc: dwr, GBP 5, ? Ref LG-7F3K\r\n",
             ),
             (Disposition::Malformed { text: "Not sent: x.".into() }, "550 5.6.0 Not sent: x. Ref LG-7F3K\r\n"),
@@ -84,6 +94,10 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(reply(&disposition, "LG-7F3K").unwrap().wire()), wire);
         }
         assert!(reply(&Disposition::Deliver, "LG-7F3K").is_none());
+        let held = Held { by: vec![Person::Clerk, Person::Chair], within: 60, release: false };
+        assert!(reply(&Disposition::Hold { text: "x".into(), held: held.clone() }, "LG-7F3K").is_none());
+        assert_eq!(kept(Some(&held), 0, "LG-7F3K").wire(), b"250 2.0.0 Taken, and waits for the clerk and the chair. Ref LG-7F3K\r\n");
+        assert_eq!(kept(None, 200, "LG-7F3K").wire(), b"250 2.0.0 Taken: 200 copies go out one by one. Ref LG-7F3K\r\n");
     }
 
     #[test]

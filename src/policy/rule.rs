@@ -156,7 +156,7 @@ pub struct Actions {
 /// Held if its facts cannot be had, or without `for`: seconds.
 pub const HELD_FOR: u64 = 7 * 86_400;
 
-/// Kept until somebody decides; answered with 451 until custody exists.
+/// Kept until somebody decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub by: Person,

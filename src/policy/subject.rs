@@ -16,7 +16,7 @@ use super::route::Route;
 use super::rule::{Policy, Rule};
 use super::say::Template;
 use super::truth::{Known, Truth};
-use super::verdict::{FactSummary, FieldEdit};
+use super::verdict::{Alternatives, FactSummary, FieldEdit};
 use crate::message::{EditPlan, ProtectionLevel};
 
 /// Whether somebody logged in, and whether that says who.
@@ -126,6 +126,8 @@ pub trait Subject {
     /// What the client hears and why, where the message is refused since nobody can say what it holds.
     fn why_malformed(&self, policy: &Policy, others: &Self::Others) -> Option<(String, Vec<String>)>;
     fn edit(&self, policy: &Policy, editing: &[&Rule], others: &Self::Others) -> Edited;
+    /// Other plans for the message, for a split or a sender who is to choose.
+    fn alternatives(&self, editing: &[&Rule], others: &Self::Others) -> Alternatives;
     fn route(&self, editing: &[&Rule]) -> Route;
     fn summary(&self) -> FactSummary;
 }

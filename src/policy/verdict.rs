@@ -10,7 +10,7 @@ use crate::message::EditPlan;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     Deliver,
-    /// Until custody exists, answered with 451.
+    /// Taken into custody, and answered 250: it waits there for somebody's decision.
     Hold {
         text: String,
         /// What all rules that hold the message come to together.
@@ -179,6 +179,24 @@ pub struct FactSummary {
     pub visible_external: usize,
 }
 
+impl Verdict {
+    /// Whether it leaves as copies.
+    pub fn splits(&self) -> bool {
+        self.split && !self.alternatives.copies.is_empty()
+    }
+}
+
+/// Other plans for the same message than the verdict's.
+#[derive(Clone, Debug, Default)]
+pub struct Alternatives {
+    /// Outsiders hidden from one another.
+    pub hidden: Option<EditPlan>,
+    /// For each outsider among the recipients (by place in the envelope) the copy that shows them alone.
+    pub copies: Vec<(usize, EditPlan)>,
+    /// What leaves by one of them is to be signed: its author is the council's.
+    pub sign: bool,
+}
+
 /// The outcome of judging one message.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -195,6 +213,8 @@ pub struct Verdict {
     pub route: Route,
     /// A rule wants a copy for each outsider.
     pub split: bool,
+    /// What else may be made of the message: for a split, and for a sender who is to choose.
+    pub alternatives: Alternatives,
     pub notices: Vec<Notice>,
     /// Of a record: rules that may have matched, and what would tell. None of a message.
     pub open: Vec<OpenRule>,

@@ -133,7 +133,7 @@ fn written(folder: &Folder) -> (Options, Vec<(Kind, String)>) {
     let now = Timestamp::now().as_millisecond();
     let sheet =
         Sheet { recipients: vec![To { address: ASHBY.into(), parameters: String::new(), state: Default::default() }], ..Sheet::default() };
-    let parcel = |state| NewParcel { state, due: now, ends: now + DAY, sheet: sheet.clone() };
+    let parcel = |state| NewParcel { id: None, state, due: now, ends: now + DAY, sheet: sheet.clone() };
     let deposit = |state, kind| Deposit {
         kind,
         content: b"Subject: Hedge\r\n\r\nMrs Ashby\r\n".to_vec(),

@@ -11,14 +11,25 @@ use super::wording;
 /// Octets of one reply with all its lines. RFC 5321 §4.5.3.1.5 allows 512 a line; live EHLO replies have about 20 lines.
 const REPLY_LIMIT: usize = 32 * 1024;
 
-/// Proof that the upstream has taken a message: made here, from its 2xx after the dot, and nowhere else.
+/// What a durable store hands out for a message that it has taken. Only the store's own writer may make one; `tests/architecture.rs`
+/// holds that nobody else has this trait.
+pub trait Durable {}
+
+/// Proof that a message is safe: made here, from the upstream's 2xx after the dot or from what a durable store handed out, and nowhere
+/// else.
 #[derive(Debug)]
 pub struct Committed {
     reply: Reply,
 }
 
 impl Committed {
-    /// The words of the upstream.
+    /// The store has it. `reply` must say 250.
+    pub fn kept(_proof: impl Durable, reply: Reply) -> Committed {
+        debug_assert_eq!(reply.code(), 250);
+        Committed { reply }
+    }
+
+    /// The words that go with it.
     pub fn reply(&self) -> &Reply {
         &self.reply
     }

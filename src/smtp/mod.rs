@@ -15,7 +15,7 @@ pub mod server;
 pub mod wording;
 
 pub use address::{Address, ReversePath};
-pub use client::{ClientSession, Committed, Final};
+pub use client::{ClientSession, Committed, Durable, Final};
 pub use extension::{Extensions, Mechanism, Mechanisms};
 pub use reply::{Reply, Severity};
 pub use server::{Answer, Ask, Input, Outputs, ServerConfig, ServerSession};

@@ -72,10 +72,19 @@ fixed! {
     UPSTREAM_CLOSING = 421 "4.4.2 The connection to the mail provider was lost: connect again";
     LOCAL_FAULT = 451 "4.3.0 The gateway could not process the message: try again";
     RECORD_FAULT = 451 "4.3.0 The gateway cannot keep the record that the council requires: try again later";
+    /// Of mail in custody: what the upstream can never take (RFC 6531 §3.5, RFC 6152 §3, RFC 1870 §6).
+    NO_UTF8_BEYOND = 550 "5.6.7 The mail provider takes no addresses or subjects beyond ASCII";
+    NO_8BIT_BEYOND = 550 "5.6.3 The mail provider takes no text beyond ASCII in this form";
+    TOO_LARGE_BEYOND = 552 "5.3.4 The message is larger than the mail provider's limit";
     NOT_YOUR_RELAY = 550 "5.7.1 Relaying denied: neither the sender nor this recipient is the council's";
     NOT_TRUSTED = 550 "5.7.1 This connection is not one of the council's";
     LOOP = 554 "5.4.6 The message has passed too many servers: it is going round in a loop";
-    HOLD_NOT_YET = 451 "4.7.1 The message has to wait for a decision: try again later";
+    /// Of mail that the gateway takes into its own care.
+    CUSTODY_FULL = 452 "4.3.1 Too much mail waits here already: try again later";
+    CUSTODY_FAULT = 451 "4.3.0 The gateway cannot keep the message just now: try again later";
+    /// The sender's answer to a question of the gateway's.
+    ANSWER_TAKEN = 250 "2.0.0 Your answer was taken";
+    ANSWER_HERE_ONLY = 550 "5.7.1 Answers are taken from the council's own mail programs only";
 }
 
 impl Fault {

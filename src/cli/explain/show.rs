@@ -4,9 +4,9 @@ use super::changes::Change;
 use super::{Explained, Judged, Outcome, REFERENCE};
 use crate::config::Settings;
 use crate::config::settings::Listener;
-use crate::policy::reply::reply;
+use crate::policy::reply::{kept, reply};
 use crate::policy::{Disposition, Match, Mode, Verdict};
-use crate::smtp::ReversePath;
+use crate::smtp::{Reply, ReversePath};
 
 const WIDTH: usize = 96;
 
@@ -28,7 +28,7 @@ pub fn json(explained: &Explained) -> String {
                 "file": explained.file,
                 "disposition": verdict.disposition.word(),
                 "decided_by": verdict.decided_by.as_deref(),
-                "reply": reply(&verdict.disposition, REFERENCE).map(|r| r.to_string()),
+                "reply": heard(verdict).map(|r| r.to_string()),
                 "rules": verdict.matches.iter().map(rule).collect::<Vec<_>>(),
                 "edits": verdict.edits.iter().map(|e| serde_json::json!({ "field": e.field, "rule": &*e.rule })).collect::<Vec<_>>(),
                 "changes": changes.iter().map(change).collect::<Vec<_>>(),
@@ -51,6 +51,15 @@ pub fn json(explained: &Explained) -> String {
         }
     };
     value.to_string()
+}
+
+/// What the client hears of the gateway itself; none where it hears the upstream.
+fn heard(verdict: &Verdict) -> Option<Reply> {
+    match &verdict.disposition {
+        Disposition::Hold { held, .. } => Some(kept(Some(held), 0, REFERENCE)),
+        Disposition::Deliver if verdict.splits() => Some(kept(None, verdict.alternatives.copies.len(), REFERENCE)),
+        disposition => reply(disposition, REFERENCE),
+    }
 }
 
 /// Beside `edits`: how many addresses a field has before and after.
@@ -115,6 +124,7 @@ pub fn text(explained: &Explained, settings: &Settings, listener: &Listener) -> 
 fn headline(verdict: &Verdict) -> &'static str {
     match &verdict.disposition {
         Disposition::Deliver if verdict.route.drop.is_some() => "TAKEN AND DROPPED",
+        Disposition::Deliver if verdict.splits() => "DELIVERED in copies",
         Disposition::Deliver if verdict.plan.is_untouched() => "DELIVERED, unchanged",
         Disposition::Deliver => "DELIVERED, changed",
         Disposition::Hold { .. } => "HELD: somebody decides first",
@@ -175,10 +185,11 @@ fn routes(say: &mut impl FnMut(usize, &str), verdict: &Verdict) {
     if let Some(rule) = &route.drop {
         say(2, &format!("It is taken and dropped ({rule})"));
     }
-    if verdict.split {
+    if verdict.splits() {
+        let n = verdict.alternatives.copies.len();
         say(
             2,
-            "Each outsider is to get a copy of their own; until the gateway keeps mail itself it leaves as one message with their addresses hidden",
+            &format!("{n} outsiders get a copy each, in which they see nobody else's address; the gateway keeps it until all have left"),
         );
     }
     if !route.redirect.is_empty() {

@@ -192,6 +192,7 @@ fn parcel(own: &OwnParcel, masks: &Masks<'_>) -> Value {
             State::Stopped => "kept back by an operator",
             State::Held => "held for a decision",
             State::Broken => "cannot be opened",
+            State::Tally => "a list of what became of the copies of a message",
         },
         "your_part": part_word(own.part),
         "from": if own.kind == Kind::Notice { "the gateway".into() } else { masks.who(&own.sender) },

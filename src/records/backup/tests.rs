@@ -22,7 +22,7 @@ const LETTER: &[u8] = b"Subject: Hedge\r\n\r\nMrs Ashby\r\n";
 
 fn deposit(state: State) -> Deposit {
     let now = Timestamp::now().as_millisecond();
-    let parcel = NewParcel { state, due: now, ends: now + 5 * DAY, sheet: Sheet::default() };
+    let parcel = NewParcel { id: None, state, due: now, ends: now + 5 * DAY, sheet: Sheet::default() };
     Deposit { kind: Kind::Mail, content: LETTER.to_vec(), parcels: vec![parcel], told: vec![(b"once".to_vec(), DAY)] }
 }
 
@@ -73,7 +73,7 @@ fn found(options: &Options) -> usize {
 
 fn listed(options: &Options, state: State) -> Vec<i64> {
     let mut custody = custody::open(options).unwrap();
-    custody.list(Which { kind: Kind::Mail, state, most: 100 }).unwrap().iter().map(|p| p.id).collect()
+    custody.list(Which { kind: Kind::Mail, state, most: 100, due: None }).unwrap().iter().map(|p| p.id).collect()
 }
 
 fn count(location: &Location, sql: &str) -> i64 {

@@ -16,6 +16,7 @@ pub mod sheet;
 mod store;
 
 pub use sheet::{Copy, Fate, Hold, Origin, Plan, Recipient, RuleNote, Sheet, SplitCopy};
+pub use store::new_id;
 pub(super) use store::{SCHEMA, create, migrate};
 
 /// Longer than any parcel waits and any telling is remembered: when a custody key may go.
@@ -49,6 +50,8 @@ pub enum State {
     Held = 3,
     /// Cannot be opened: set aside, so that the others go on.
     Broken = 4,
+    /// No message: the list of what became of a split's copies, until all are settled.
+    Tally = 5,
 }
 
 /// One content and what is made of it.
@@ -65,6 +68,8 @@ pub struct Deposit {
 /// A parcel that is to be.
 #[derive(Clone, Debug)]
 pub struct NewParcel {
+    /// A number of [`new_id`]'s, where others are to refer to it before it is there.
+    pub id: Option<i64>,
     pub state: State,
     /// When it is next looked at: tried, or for held mail warned of or ended.
     pub due: i64,
@@ -114,7 +119,12 @@ pub struct Decision {
     pub becomes: Becomes,
     /// Notices and bounces.
     pub also: Vec<Deposit>,
+    /// What is entered on the list of a split: its parcel, and what became of whom.
+    pub tally: Option<(i64, Vec<(String, Fate)>)>,
 }
+
+/// Makes what a split's sender hears when the last copy is settled, from the list and the time.
+pub type OnSplitEnd = Box<dyn Fn(&Sheet, i64) -> Vec<Deposit> + Send>;
 
 /// What became of a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +144,8 @@ pub struct Which {
     pub state: State,
     /// At most so many, oldest first.
     pub most: usize,
+    /// Due by then.
+    pub due: Option<i64>,
 }
 
 /// How much there is.
@@ -168,8 +180,9 @@ pub trait Custody: Send {
     /// Whether this was told, and is still remembered.
     fn is_told(&mut self, what: &[u8], now: i64) -> Result<bool, StoreError>;
 
-    /// Leases what is due to this gateway, oldest first. What cannot be opened is set aside, and said.
-    fn claim(&mut self, kind: Kind, most: usize, now: i64) -> Result<Claim, StoreError>;
+    /// Leases what is due on a lane (an upstream; none for notices) to this gateway, oldest first. What cannot be opened is set aside,
+    /// and said.
+    fn claim(&mut self, kind: Kind, lane: &str, most: usize, now: i64) -> Result<Claim, StoreError>;
 
     /// Keeps these leases of this gateway's for another [`LEASE`]; says how many it still had. Where that is fewer, another gateway may
     /// deliver what was lost: nothing more of it may be sent.
@@ -192,6 +205,12 @@ pub trait Custody: Send {
 
     fn counts(&mut self) -> Result<Counts, StoreError>;
 
+    /// Says what is done when a split has ended; nothing, unless this was called.
+    fn on_split_end(&mut self, compose: OnSplitEnd);
+
+    /// What leaves by an upstream that is no more gets another; says how many parcels.
+    fn adopt(&mut self, lanes: &[&str], heir: &str) -> Result<u64, StoreError>;
+
     /// Drops notices that waited too long, memories, and keys. The council's mail is never dropped here: whoever delivers or holds it
     /// decides, and tells its sender.
     fn purge(&mut self, now: i64) -> Result<Purged, StoreError>;
@@ -202,9 +221,28 @@ pub fn open(options: &Options) -> Result<Box<dyn Custody>, StoreError> {
     Ok(Box::new(store::Store::open(options)?))
 }
 
+/// Opens it to look and decide beside a gateway that may be delivering: what that has leased is left alone.
+pub fn open_beside(options: &Options) -> Result<Box<dyn Custody>, StoreError> {
+    Ok(Box::new(store::Store::open_beside(options)?))
+}
+
 impl State {
+    /// For people and programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Stopped => "stopped",
+            State::Held => "held",
+            State::Broken => "set-aside",
+            State::Tally => "list",
+        }
+    }
+
     fn of(number: i64) -> Result<State, StoreError> {
-        [State::Waiting, State::Stopped, State::Held, State::Broken].into_iter().find(|s| *s as i64 == number).ok_or(StoreError::Damaged)
+        [State::Waiting, State::Stopped, State::Held, State::Broken, State::Tally]
+            .into_iter()
+            .find(|s| *s as i64 == number)
+            .ok_or(StoreError::Damaged)
     }
 
     /// Held mail has a retention and keys of its own.
@@ -220,9 +258,13 @@ impl Kind {
 }
 
 impl Decision {
+    pub fn of(becomes: Becomes) -> Decision {
+        Decision { becomes, also: Vec::new(), tally: None }
+    }
+
     /// It goes, and nothing comes.
     pub fn done() -> Decision {
-        Decision { becomes: Becomes::Nothing, also: Vec::new() }
+        Decision::of(Becomes::Nothing)
     }
 }
 

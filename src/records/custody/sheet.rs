@@ -31,8 +31,9 @@ pub struct Sheet {
     /// The listener it came by.
     pub listener: String,
     pub origin: Origin,
-    /// Which copy this is of a message that was split.
+    /// Which copy this is of a message that was split, and the parcel that lists what becomes of all.
     pub copy: Option<Copy>,
+    pub tally: Option<i64>,
     /// Who must let it go; none once it may.
     pub hold: Option<Hold>,
     /// Its sender has been told that it is late (RFC 3461 §4.1, NOTIFY=DELAY).
@@ -91,8 +92,8 @@ pub struct Origin {
     pub subject: Option<String>,
     /// Octets as received.
     pub size: u64,
-    /// Its sender is a program (RFC 3834): no notice goes there.
-    pub automatic: bool,
+    /// Its sender is the council's and no program (RFC 3834): notices may go there.
+    pub tell_sender: bool,
     pub rules: Vec<RuleNote>,
 }
 
@@ -125,6 +126,10 @@ pub struct Hold {
     pub released: Vec<String>,
     /// At the end of its time it is released; otherwise returned to its sender.
     pub release_at_end: bool,
+    /// How it is to leave, where its sender or a rule has said so already: `hidden` or `separately`.
+    pub leave: String,
+    /// Why its sender wants it sent as it is.
+    pub reason: String,
     /// Names the answers that count: a digest of what stands in the notice's reply address.
     pub token: Vec<u8>,
     /// Answers that could not be understood.
@@ -135,6 +140,8 @@ pub struct Hold {
     pub asked: bool,
     /// What the sender may choose besides sending it as it is: the plan with addresses hidden, and the copies of a split.
     pub hidden: Option<Plan>,
+    /// What leaves hidden is to be signed.
+    pub sign: bool,
     pub copies: Vec<SplitCopy>,
 }
 
@@ -144,6 +151,7 @@ pub struct Hold {
 pub struct SplitCopy {
     pub recipients: Vec<(String, String)>,
     pub plan: Plan,
+    pub sign: bool,
 }
 
 /// An edit plan as it is kept.
@@ -182,6 +190,13 @@ impl Plan {
             plan.edit(edit.at.clone(), edit.with.clone()).ok()?;
         }
         Some(plan)
+    }
+}
+
+impl Sheet {
+    /// By which way it leaves: its upstream; notices have one of their own.
+    pub(super) fn lane(&self, kind: super::Kind) -> &str {
+        if kind == super::Kind::Mail { &self.upstream } else { "" }
     }
 }
 

@@ -6,8 +6,8 @@ use aws_lc_rs::aead::NONCE_LEN;
 use zeroize::Zeroizing;
 
 use super::{
-    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, FARTHEST, KEPT, Kind, LEASE, MOST, NewParcel, Parcel, Purged, Sheet,
-    State, TOLD, Which,
+    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, FARTHEST, Fate, KEPT, Kind, LEASE, MOST, NewParcel, OnSplitEnd, Parcel,
+    Purged, Sheet, State, TOLD, Which,
 };
 use crate::observe::crash::{self, Point};
 use crate::records::database::{Database, Durability, Location, Row, Schema, Statements, values};
@@ -19,11 +19,11 @@ use crate::records::{RecordClass, StoreError};
 pub(in crate::records) const SCHEMA: Schema = Schema {
     part: "custody",
     versions: &["CREATE TABLE content (id INTEGER PRIMARY KEY, class INTEGER NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL);
-         CREATE TABLE parcel (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, state INTEGER NOT NULL, class INTEGER NOT NULL,
-                              period INTEGER NOT NULL, content INTEGER NOT NULL, taken INTEGER NOT NULL, due INTEGER NOT NULL,
+         CREATE TABLE parcel (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, lane TEXT NOT NULL, state INTEGER NOT NULL,
+                              class INTEGER NOT NULL, period INTEGER NOT NULL, content INTEGER NOT NULL, taken INTEGER NOT NULL, due INTEGER NOT NULL,
                               ends INTEGER NOT NULL, attempts INTEGER NOT NULL, holder INTEGER NOT NULL, leased INTEGER NOT NULL,
                               sealed BLOB NOT NULL);
-         CREATE INDEX parcel_due ON parcel (kind, state, due);
+         CREATE INDEX parcel_due ON parcel (kind, lane, state, due);
          CREATE INDEX parcel_content ON parcel (content);
          CREATE TABLE told (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID"],
 };
@@ -48,6 +48,7 @@ pub(super) struct Store {
     /// What names this gateway among those that share the database.
     holder: i64,
     alone: bool,
+    on_split_end: OnSplitEnd,
 }
 
 /// Keys and nonces.
@@ -97,6 +98,10 @@ impl Found {
 }
 
 impl Store {
+    pub(super) fn open_beside(options: &Options) -> Result<Store, StoreError> {
+        Ok(Store { alone: false, ..Store::open(options)? })
+    }
+
     pub(super) fn open(options: &Options) -> Result<Store, StoreError> {
         if !options.custody.may_be_there() {
             return Err(StoreError::Absent(options.custody.clone()));
@@ -105,7 +110,7 @@ impl Store {
         let mut db = Database::open(&options.custody, Durability::Full)?;
         db.migrate(&SCHEMA)?;
         let sealer = Sealer { ring: RefCell::new(ring), nonces: RefCell::default(), held: options.retention.held };
-        Ok(Store { db, sealer, holder: random_id()?, alone: true })
+        Ok(Store { db, sealer, holder: new_id()?, alone: options.custody.file().is_some(), on_split_end: Box::new(|_, _| Vec::new()) })
     }
 }
 
@@ -138,21 +143,27 @@ impl Custody for Store {
         Ok(false)
     }
 
-    fn claim(&mut self, kind: Kind, most: usize, now: i64) -> Result<Claim, StoreError> {
+    fn claim(&mut self, kind: Kind, lane: &str, most: usize, now: i64) -> Result<Claim, StoreError> {
         let (holder, alone) = (self.holder, self.alone);
-        let found = self.db.transaction(|tx| {
+        let (found, next) = self.db.transaction(|tx| {
             let clock = tx.clock(now)?;
             // Where nobody else can have it, a lease of another name is that of a gateway that is no more.
             let free = if alone { "(leased <= ?5 OR holder <> ?1)" } else { "leased <= ?5" };
             let sql = format!(
                 "UPDATE parcel SET holder = ?1, leased = ?2 WHERE id IN
-                   (SELECT id FROM parcel WHERE kind = ?3 AND state = {waiting} AND (due <= ?4 OR due > ?7) AND {free}
+                   (SELECT id FROM parcel WHERE kind = ?3 AND lane = ?8 AND state = {waiting} AND (due <= ?4 OR due > ?7) AND {free}
                    ORDER BY due, id LIMIT ?6{locked})
                  RETURNING {COLUMNS}",
                 waiting = State::Waiting as i64,
                 locked = tx.skip_locked(),
             );
-            tx.all(&sql, values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64, now + millis(FARTHEST)], Found::read)
+            let values = values![holder, clock + millis(LEASE), kind as i64, now, clock, most as i64, now + millis(FARTHEST), lane];
+            let found = tx.all(&sql, values, Found::read)?;
+            // What another gateway has leased may come back to us, should it be no more.
+            let next = "SELECT min(CASE WHEN leased > ?3 AND leased > due THEN leased ELSE due END) FROM parcel
+                        WHERE kind = ?1 AND lane = ?4 AND state = ?2 AND holder <> ?5";
+            let next = tx.first(next, values![kind as i64, State::Waiting as i64, clock, lane, holder], |row| row.optional(0))?.flatten();
+            Ok((found, next))
         })?;
         crash::here(Point::Claimed);
         let mut claim = Claim::default();
@@ -164,8 +175,7 @@ impl Custody for Store {
             }
         }
         claim.parcels.sort_by_key(|p| (p.due, p.id));
-        let next = "SELECT min(due) FROM parcel WHERE kind = ?1 AND state = ?2 AND leased <= ?3";
-        claim.next = self.db.statements().first(next, values![kind as i64, State::Waiting as i64, now], |row| row.optional(0))?.flatten();
+        claim.next = next;
         Ok(claim)
     }
 
@@ -179,7 +189,7 @@ impl Custody for Store {
     }
 
     fn settle(&mut self, settled: Vec<(i64, Decision)>, now: i64) -> Result<(), StoreError> {
-        let (sealer, holder) = (&self.sealer, self.holder);
+        let (sealer, holder, ended) = (&self.sealer, self.holder, &self.on_split_end);
         self.db.transaction(|tx| {
             for (id, decision) in &settled {
                 let Some(row) = sealer.row(tx, *id)? else { continue };
@@ -188,6 +198,9 @@ impl Custody for Store {
                     continue;
                 }
                 sealer.become_(tx, &row, decision, now)?;
+                if let Some((tally, fates)) = &decision.tally {
+                    sealer.enter(tx, *tally, fates, ended, now)?;
+                }
             }
             crash::here(Point::SettleWritten);
             Ok(())
@@ -197,24 +210,29 @@ impl Custody for Store {
     }
 
     fn decide(&mut self, id: i64, now: i64, act: &mut dyn FnMut(&Parcel) -> Result<Decision, StoreError>) -> Result<Decided, StoreError> {
-        let (sealer, holder, alone) = (&self.sealer, self.holder, self.alone);
+        let (sealer, holder, alone, ended) = (&self.sealer, self.holder, self.alone, &self.on_split_end);
         let decided = self.db.transaction(|tx| {
             let Some(row) = sealer.row(tx, id)? else { return Ok(Decided::Absent) };
             if row.leased > tx.clock(now)? && (!alone || row.holder == holder) {
                 return Ok(Decided::Busy);
             }
             let parcel = sealer.parcel(&row).map_err(Unopened::error)?;
-            let done = sealer.become_(tx, &row, &act(&parcel)?, now)?;
+            let decision = act(&parcel)?;
+            let ids = sealer.become_(tx, &row, &decision, now)?;
+            if let Some((tally, fates)) = &decision.tally {
+                sealer.enter(tx, *tally, fates, ended, now)?;
+            }
             crash::here(Point::DecisionWritten);
-            Ok(Decided::Done(done))
+            Ok(Decided::Done(ids))
         })?;
         crash::here(Point::Decided);
         Ok(decided)
     }
 
     fn list(&mut self, which: Which) -> Result<Vec<Parcel>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM parcel WHERE kind = ?1 AND state = ?2 ORDER BY taken, id LIMIT ?3");
-        let which = values![which.kind as i64, which.state as i64, which.most as i64];
+        let sql = format!("SELECT {COLUMNS} FROM parcel WHERE kind = ?1 AND state = ?2 AND due <= ?4 ORDER BY taken, id LIMIT ?3");
+        let which =
+            values![which.kind as i64, which.state as i64, i64::try_from(which.most).unwrap_or(i64::MAX), which.due.unwrap_or(i64::MAX)];
         let rows = self.db.statements().all(&sql, which, Found::read)?;
         let mut parcels = Vec::with_capacity(rows.len());
         for row in rows {
@@ -249,6 +267,7 @@ impl Custody for Store {
                 (_, State::Stopped) => counts.stopped += number,
                 (_, State::Held) => counts.held += number,
                 (_, State::Broken) => counts.broken += number,
+                (_, State::Tally) => {}
             }
             Ok(())
         })?;
@@ -256,6 +275,22 @@ impl Custody for Store {
         counts.oldest =
             self.db.statements().first(oldest, values![Kind::Mail as i64, State::Waiting as i64], |row| row.optional(0))?.flatten();
         Ok(counts)
+    }
+
+    fn on_split_end(&mut self, compose: OnSplitEnd) {
+        self.on_split_end = compose;
+    }
+
+    fn adopt(&mut self, lanes: &[&str], heir: &str) -> Result<u64, StoreError> {
+        let mail = Kind::Mail as i64;
+        self.db.transaction(|tx| {
+            let found = tx.all("SELECT DISTINCT lane FROM parcel WHERE kind = ?1", values![mail], |row| Ok(row.text(0)?.to_string()))?;
+            let mut adopted = 0;
+            for lane in found.iter().filter(|l| !lanes.contains(&l.as_str())) {
+                adopted += tx.execute("UPDATE parcel SET lane = ?2 WHERE kind = ?3 AND lane = ?1", values![lane.as_str(), heir, mail])?;
+            }
+            Ok(adopted)
+        })
     }
 
     fn purge(&mut self, now: i64) -> Result<Purged, StoreError> {
@@ -345,7 +380,7 @@ impl Sealer {
     }
 
     fn put_content(&self, tx: &mut (dyn Statements + '_), class: RecordClass, content: &[u8], now: i64) -> Result<i64, StoreError> {
-        let (id, period, sealed) = self.seal(Table::Content, random_id()?, class, content, now)?;
+        let (id, period, sealed) = self.seal(Table::Content, new_id()?, class, content, now)?;
         let insert = "INSERT INTO content (id, class, period, sealed) VALUES (?1, ?2, ?3, ?4)";
         tx.execute(insert, values![id, i64::from(class.number()), period, &sealed])?;
         Ok(id)
@@ -353,13 +388,17 @@ impl Sealer {
 
     fn put(&self, tx: &mut (dyn Statements + '_), kind: Kind, parcel: &NewParcel, content: i64, now: i64) -> Result<i64, StoreError> {
         let class = parcel.state.class();
-        let (id, period, sealed) = self.seal(Table::Sheet, random_id()?, class, &sheet_octets(&parcel.sheet)?, now)?;
+        let id = parcel.id.map_or_else(new_id, Ok)?;
+        // A list has no content.
+        let content = if parcel.state == State::Tally { 0 } else { content };
+        let (id, period, sealed) = self.seal(Table::Sheet, id, class, &sheet_octets(&parcel.sheet)?, now)?;
         tx.execute(
-            "INSERT INTO parcel (id, kind, state, class, period, content, taken, due, ends, attempts, holder, leased, sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10)",
+            "INSERT INTO parcel (id, kind, lane, state, class, period, content, taken, due, ends, attempts, holder, leased, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11)",
             values![
                 id,
                 kind as i64,
+                parcel.sheet.lane(kind),
                 parcel.state as i64,
                 i64::from(class.number()),
                 period,
@@ -414,9 +453,34 @@ impl Sealer {
         Ok(ids)
     }
 
+    /// Enters what became of copies on the list of their split, which goes with its last.
+    fn enter(
+        &self,
+        tx: &mut (dyn Statements + '_),
+        tally: i64,
+        fates: &[(String, Fate)],
+        ended: &OnSplitEnd,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let Some(row) = self.row(tx, tally)? else { return Ok(()) };
+        let mut parcel = self.parcel(&row).map_err(Unopened::error)?;
+        for recipient in &mut parcel.sheet.recipients {
+            if let Some((_, fate)) = fates.iter().find(|(address, _)| *address == recipient.address) {
+                recipient.state = fate.clone();
+            }
+        }
+        let decision = if parcel.sheet.recipients.iter().any(|r| r.state.is_open()) {
+            let Parcel { id, state, due, ends, sheet, .. } = parcel;
+            Decision::of(Becomes::This(Box::new(NewParcel { id: Some(id), state, due, ends, sheet })))
+        } else {
+            Decision { becomes: Becomes::Nothing, also: ended(&parcel.sheet, now), tally: None }
+        };
+        self.become_(tx, &row, &decision, now).map(drop)
+    }
+
     /// The row's content under the keys of a class: itself, or sealed anew.
     fn content_for(&self, tx: &mut (dyn Statements + '_), row: &Found, class: RecordClass, now: i64) -> Result<i64, StoreError> {
-        if row.class == i64::from(class.number()) {
+        if row.class == i64::from(class.number()) || row.content == 0 {
             return Ok(row.content);
         }
         let content = Zeroizing::new(self.content(tx, row.content)?);
@@ -508,6 +572,6 @@ fn class_of(number: i64) -> Result<RecordClass, StoreError> {
 }
 
 /// Random, so that gateways need no counter between them; positive, so that it reads as a number.
-fn random_id() -> Result<i64, StoreError> {
+pub fn new_id() -> Result<i64, StoreError> {
     Ok((i64::from_be_bytes(random_octets()?) & i64::MAX).max(1))
 }

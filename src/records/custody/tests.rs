@@ -12,7 +12,7 @@ fn sheet(to: &[&str]) -> Sheet {
 }
 
 fn parcel(state: State, to: &[&str]) -> NewParcel {
-    NewParcel { state, due: NOW, ends: NOW + 5 * DAY, sheet: sheet(to) }
+    NewParcel { id: None, state, due: NOW, ends: NOW + 5 * DAY, sheet: sheet(to) }
 }
 
 fn deposit(parcels: Vec<NewParcel>) -> Deposit {
@@ -27,7 +27,7 @@ fn on_each(test: impl Fn(&mut dyn FnMut() -> Box<dyn Custody>)) {
 }
 
 fn claimed(custody: &mut dyn Custody, now: i64) -> Vec<i64> {
-    custody.claim(Kind::Mail, 100, now).unwrap().parcels.iter().map(|p| p.id).collect()
+    custody.claim(Kind::Mail, "", 100, now).unwrap().parcels.iter().map(|p| p.id).collect()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn what_is_accepted_is_there_after_a_restart_and_goes_with_its_last_copy() {
         assert_eq!(ids.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
         drop(custody);
         let mut custody = open();
-        let claim = custody.claim(Kind::Mail, 100, NOW).unwrap();
+        let claim = custody.claim(Kind::Mail, "", 100, NOW).unwrap();
         assert_eq!((claim.parcels.len(), claim.next), (3, None));
         let first = claim.parcels.iter().find(|p| p.id == ids[0][0]).unwrap();
         assert_eq!(first.sheet.recipients[0].address, "a@x.uk");
@@ -66,11 +66,11 @@ fn what_is_leased_is_nobody_elses_until_the_lease_ends() {
         assert_eq!(claimed(custody.as_mut(), NOW + 70_000), NONE);
         assert_eq!(claimed(custody.as_mut(), NOW + 110_000), [id]);
         // Tried, and to be tried again.
-        let later = NewParcel { due: NOW + DAY, ..parcel(State::Waiting, &["a@x.uk"]) };
-        let again = Decision { becomes: Becomes::This(Box::new(later)), also: Vec::new() };
+        let later = NewParcel { id: None, due: NOW + DAY, ..parcel(State::Waiting, &["a@x.uk"]) };
+        let again = Decision { becomes: Becomes::This(Box::new(later)), also: Vec::new(), tally: None };
         custody.settle(vec![(id, again)], NOW).unwrap();
         assert_eq!(custody.renew(&[id], NOW).unwrap(), 0, "the lease is over");
-        let claim = custody.claim(Kind::Mail, 100, NOW + 120_000).unwrap();
+        let claim = custody.claim(Kind::Mail, "", 100, NOW + 120_000).unwrap();
         assert_eq!((claim.parcels.len(), claim.next), (0, Some(NOW + DAY)));
         let parcel = custody.parcel(id).unwrap().unwrap();
         assert_eq!((parcel.attempts, parcel.due), (1, NOW + DAY));
@@ -95,7 +95,7 @@ fn a_clock_that_was_wrong_costs_no_parcel() {
         let mut custody = open();
         // Taken by a clock that was forty days ahead: due forty days from now, and so at once.
         let ids = custody.accept(&[deposit(vec![parcel_to("a@x.uk")])], NOW + 40 * DAY).unwrap();
-        let ahead = NewParcel { due: NOW + 40 * DAY, ends: NOW + 45 * DAY, ..parcel_to("b@x.uk") };
+        let ahead = NewParcel { id: None, due: NOW + 40 * DAY, ends: NOW + 45 * DAY, ..parcel_to("b@x.uk") };
         let other = custody.accept(&[deposit(vec![ahead])], NOW + 40 * DAY).unwrap();
         assert_eq!(claimed(custody.as_mut(), NOW), [ids[0][0], other[0][0]]);
         // A purge by a clock that is years ahead leaves the council's mail, and the keys that open it.
@@ -115,7 +115,7 @@ fn held_mail_is_released_as_copies_or_goes() {
         let mut custody = open();
         let held = custody.accept(&[deposit(vec![parcel(State::Held, &["a@x.uk", "b@x.uk"])])], NOW).unwrap()[0][0];
         assert_eq!(claimed(custody.as_mut(), NOW + DAY), NONE);
-        let which = Which { kind: Kind::Mail, state: State::Held, most: 10 };
+        let which = Which { kind: Kind::Mail, state: State::Held, most: 10, due: None };
         assert_eq!(custody.list(which).unwrap().iter().map(|p| p.id).collect::<Vec<_>>(), [held]);
         // What an error stops changes nothing.
         let refused = custody.decide(held, NOW, &mut |_| Err(StoreError::Stopped));
@@ -127,7 +127,7 @@ fn held_mail_is_released_as_copies_or_goes() {
                 let notice =
                     Deposit { kind: Kind::Notice, content: b"released".to_vec(), ..deposit(vec![parcel_to("clerk@wragby.gov.uk")]) };
                 let copies = ["a@x.uk", "b@x.uk"].map(parcel_to).to_vec();
-                Ok(Decision { becomes: Becomes::These(copies), also: vec![notice] })
+                Ok(Decision { becomes: Becomes::These(copies), also: vec![notice], tally: None })
             })
             .unwrap();
         let Decided::Done(ids) = decided else { panic!("{decided:?}") };
@@ -148,7 +148,7 @@ fn held_mail_keeps_its_number_when_it_is_released_whole() {
     on_each(|open| {
         let mut custody = open();
         let held = custody.accept(&[deposit(vec![parcel(State::Held, &["a@x.uk"])])], NOW).unwrap()[0][0];
-        let release = |_: &Parcel| Ok(Decision { becomes: Becomes::This(Box::new(parcel_to("a@x.uk"))), also: Vec::new() });
+        let release = |_: &Parcel| Ok(Decision { becomes: Becomes::This(Box::new(parcel_to("a@x.uk"))), also: Vec::new(), tally: None });
         assert_eq!(custody.decide(held, NOW + DAY, &mut |p| release(p)).unwrap(), Decided::Done(Vec::new()));
         assert_eq!(claimed(custody.as_mut(), NOW + DAY), [held]);
         // Its keys as held mail may go: it is under those of delivery now.
@@ -213,7 +213,7 @@ fn what_cannot_be_opened_is_set_aside_and_the_others_go_on() {
     assert_eq!(claimed(custody.as_mut(), NOW), [ids[1][0]]);
     let counts = custody.counts().unwrap();
     assert_eq!((counts.broken, counts.mail), (1, 1));
-    let broken = custody.list(Which { kind: Kind::Mail, state: State::Broken, most: 10 }).unwrap();
+    let broken = custody.list(Which { kind: Kind::Mail, state: State::Broken, most: 10, due: None }).unwrap();
     assert_eq!(broken.iter().map(|p| p.id).collect::<Vec<_>>(), [ids[0][0]]);
     // A row that was moved to another's place does not open either.
     db.execute("UPDATE parcel SET sealed = (SELECT sealed FROM parcel WHERE id = ?2), state = 1 WHERE id = ?1", [ids[0][0], ids[1][0]])

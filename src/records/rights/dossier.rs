@@ -146,7 +146,7 @@ pub fn parcels(custody: &mut dyn Custody, person: &str, references: &[String]) -
     let mut out = Vec::new();
     for kind in [Mail::Mail, Mail::Notice] {
         for state in [State::Waiting, State::Stopped, State::Held] {
-            for parcel in custody.list(Which { kind, state, most: custody::MOST as usize })? {
+            for parcel in custody.list(Which { kind, state, most: custody::MOST as usize, due: None })? {
                 let Some(part) = part(&parcel.sheet, &person, references, kind) else { continue };
                 let sheet = &parcel.sheet;
                 let own = sheet.recipients.iter().position(|r| normal(&r.address) == person);

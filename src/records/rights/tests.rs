@@ -179,7 +179,7 @@ fn held_mail_is_kept_for_a_case_with_its_content() {
                 origin: Origin { sender: CLERK.into(), ..Origin::default() },
                 ..Sheet::default()
             };
-            let parcel = NewParcel { state: State::Held, due: at, ends: at + 7 * DAY, sheet: sheet.clone() };
+            let parcel = NewParcel { id: None, state: State::Held, due: at, ends: at + 7 * DAY, sheet: sheet.clone() };
             let deposit = Deposit {
                 kind: Mail::Mail,
                 content: b"Subject: Hedge\r\n\r\nDear Edith\r\n".to_vec(),

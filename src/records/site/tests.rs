@@ -43,7 +43,7 @@ fn a_keyring_older_than_the_database_is_refused_until_the_loss_is_accepted() {
         written(&options, &[0, 1, 1, 3]);
         let now = Timestamp::now().as_millisecond();
         let mut custody = custody::open(&options).unwrap();
-        let parcel = NewParcel { state: State::Waiting, due: now, ends: now + DAY, sheet: Sheet::default() };
+        let parcel = NewParcel { id: None, state: State::Waiting, due: now, ends: now + DAY, sheet: Sheet::default() };
         let deposit = Deposit { kind: Kind::Mail, content: b"Subject: x\r\n\r\n".to_vec(), parcels: vec![parcel], told: Vec::new() };
         custody.accept(&[deposit], now).unwrap();
         drop(custody);

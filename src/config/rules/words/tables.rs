@@ -144,7 +144,7 @@ pub const WORDS: &[Word] = &[
         Action,
         "hold",
         "{ by = \"clerk\", \"chair\" or \"sender\"; for = a duration; then = \"return\" or \"release\" }",
-        "The message waits until that person decides, for at most that long (when not said: 7 days). At the end it goes back to the sender, or with then = \"release\" it goes out. This version has no store to keep it in yet: the sending program is told to try again later, until it gives up.",
+        "The message waits until that person decides, for at most that long (when not said: 7 days). At the end it goes back to the sender, or with then = \"release\" it goes out. Whoever holds it gets a notice, the sender another; `lychgate held` shows, releases and refuses, and a sender who is to decide answers the notice with a number.",
         "then.hold = { by = \"clerk\", for = \"7d\" }",
     )
     .slip("then.hold = { by = \"clerk\", for = \"10m\" }", "\"10m\" could mean minutes or months"),
@@ -153,7 +153,7 @@ pub const WORDS: &[Word] = &[
         Action,
         "hide-recipients",
         "\"bcc\" or \"split\"",
-        "bcc: outside addresses are taken out of To and Cc, and everybody still gets the message. split: each outsider gets a copy of their own, with only their own address in it. The council's and its partners' addresses stay visible. If two rules ask, split wins. This version has no store for copies yet: split does what bcc does.",
+        "bcc: outside addresses are taken out of To and Cc, and everybody still gets the message. split: each outsider gets a copy of their own, with only their own address in it. The council's and its partners' addresses stay visible. If two rules ask, split wins. Copies keep their Message-ID, leave at the pace the provider allows, and their sender hears of the end.",
         "when.direction = \"outbound\"\nthen.hide-recipients = \"bcc\"",
     )
     .slip("when.direction = \"outbound\"\nthen.hide-recipients = true", "`hide-recipients` takes a text, and this is true or false"),

@@ -1,0 +1,178 @@
+//! What people answer to a notice of a held message: its sender decides, or asks the holder to let it go.
+//!
+//! Whoever calls this has made sure who answers. What comes of it is one transaction: the decision, and the letter that says so.
+
+use super::held::{Decider, Released, named, offered, release, to, to_sender, token_digest, which};
+use super::{Kept, Options, Outbox};
+use crate::policy::Person;
+use crate::policy::answer::{self, Choice, Unclear};
+use crate::records::StoreError;
+use crate::records::custody::{Becomes, Custody, Decided, Decision, Kind, NewParcel, Parcel, State, Which};
+
+/// Answers that could not be understood, to which the gateway still replies.
+const MISREAD: u32 = 5;
+
+/// An answer, and who gave it.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// What stood in the address that it went to.
+    pub token: String,
+    /// In normal form: whose it was proven to be.
+    pub by: String,
+    /// The new text of the reply.
+    pub text: String,
+}
+
+/// What came of an answer, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Nothing waits under this token: it was decided, or its time is over.
+    Over,
+    /// Somebody else's.
+    NotYours,
+    Unclear,
+    Asked,
+    Cancelled,
+    Leaves,
+    WaitsForOthers,
+}
+
+impl Outbox {
+    /// Does what an answer says; durable when this returns.
+    pub async fn answer(&self, answered: Answered) -> Result<(Came, Kept), StoreError> {
+        let options = self.inner.options.borrow().options.clone();
+        let came = self.custody(move |custody, now| decide(custody, &answered, &options, now)).await?;
+        tracing::info!(event = "answer", came = ?came, "an answer to a held message");
+        Ok((came, Kept { _taken: () }))
+    }
+}
+
+fn decide(custody: &mut dyn Custody, answered: &Answered, options: &Options, now: i64) -> Result<Came, StoreError> {
+    let digest = token_digest(&answered.token);
+    let held = custody.list(Which { kind: Kind::Mail, state: State::Held, most: usize::MAX >> 1, due: None })?;
+    let found = held.into_iter().find(|p| p.sheet.hold.as_ref().is_some_and(|h| h.token == digest));
+    let Some(found) = found else {
+        let paragraphs = ["Your answer came too late, or twice: that message waits no longer. Nothing was changed.".to_string()];
+        if let Some(letter) = to(&answered.by, "", "Nothing was changed", &paragraphs, options, now) {
+            custody.accept(&[letter], now)?;
+        }
+        return Ok(Came::Over);
+    };
+    let mut came = Came::Over;
+    let decided = custody.decide(found.id, now, &mut |parcel| {
+        let (decision, what) = act(parcel, answered, options, now);
+        came = what;
+        Ok(decision)
+    })?;
+    Ok(if matches!(decided, Decided::Done(_)) { came } else { Came::Over })
+}
+
+/// Pure: what a held parcel becomes under an answer.
+fn act(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (Decision, Came) {
+    let unchanged = || Decision::of(Becomes::Same);
+    let sheet = &parcel.sheet;
+    let Some(hold) = sheet.hold.as_ref().filter(|_| parcel.state == State::Held) else { return (unchanged(), Came::Over) };
+    if sheet.origin.sender != answered.by {
+        return (unchanged(), Came::NotYours);
+    }
+    if !hold.by.iter().any(|b| b == Person::Sender.word()) {
+        return ask(parcel, answered, options, now);
+    }
+    let by = Decider { role: Person::Sender, address: Some(answered.by.clone()) };
+    let choice = match answer::read(&answered.text, &offered(sheet)) {
+        Ok(choice) => choice,
+        Err(unclear) => return (misread(parcel, unclear, options, now), Came::Unclear),
+    };
+    let title = which(sheet);
+    if choice.choice == Choice::Cancel {
+        let paragraphs = [format!("Your message{} was cancelled. Nobody received it.", named(sheet)), quote(&sheet.reference)];
+        let also = to_sender(sheet, &format!("Cancelled: {title}"), &paragraphs, options, now).into_iter().collect();
+        return (Decision { becomes: Becomes::Nothing, also, tally: None }, Came::Cancelled);
+    }
+    match release(parcel, &by, choice.choice, &choice.reason, now, options.pace.gives_up) {
+        Ok((mut decision, released)) => {
+            let (text, came) = match released {
+                Released::Leaves => ("goes out now", Came::Leaves),
+                Released::WaitsForOthers => ("goes out as soon as the others who hold it agree", Came::WaitsForOthers),
+            };
+            let way = match choice.choice {
+                Choice::Hidden => ", with the outside addresses hidden from one another",
+                Choice::Separately => ", one copy to each outside address",
+                Choice::AsItIs | Choice::Cancel => ", as it is",
+            };
+            let paragraphs = [format!("Your message{} {text}{way}.", named(sheet)), quote(&sheet.reference)];
+            decision.also.extend(to_sender(sheet, &format!("Answer taken: {title}"), &paragraphs, options, now));
+            (decision, came)
+        }
+        Err(_) => (misread(parcel, Unclear::NotOffered, options, now), Came::Unclear),
+    }
+}
+
+/// Its sender asks those who hold it to let it go: they hear of it once.
+fn ask(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (Decision, Came) {
+    let mut sheet = parcel.sheet.clone();
+    let wants = answered.text.lines().take(20).any(|l| l.split(|c: char| !c.is_alphanumeric()).any(|w| w.eq_ignore_ascii_case("release")));
+    let Some(hold) = sheet.hold.as_mut().filter(|_| wants) else {
+        return (misread(parcel, Unclear::NotUnderstood, options, now), Came::Unclear);
+    };
+    if std::mem::replace(&mut hold.asked, true) {
+        return (Decision::of(Becomes::Same), Came::Asked);
+    }
+    let holders = hold.by.clone();
+    let reference = sheet.reference.clone();
+    let paragraphs = [
+        format!("{} asks that the message {reference} be sent, which waits for you.", sheet.origin.sender),
+        format!("To see what it is: lychgate held show {reference}"),
+        format!("To let it go: lychgate held release {reference} --reason \"...\""),
+    ];
+    let also = holders
+        .iter()
+        .filter_map(|role| options.address_of(role))
+        .filter_map(|address| to(&address, &reference, &format!("Please decide: {reference}"), &paragraphs, options, now))
+        .collect();
+    (Decision { becomes: stays(parcel, sheet), also, tally: None }, Came::Asked)
+}
+
+fn misread(parcel: &Parcel, unclear: Unclear, options: &Options, now: i64) -> Decision {
+    let mut sheet = parcel.sheet.clone();
+    let offered = offered(&sheet);
+    let asks_sender = sheet.hold.as_ref().is_some_and(|h| h.by.iter().any(|b| b == Person::Sender.word()));
+    let Some(hold) = sheet.hold.as_mut() else { return Decision::of(Becomes::Same) };
+    hold.misread += 1;
+    if hold.misread > MISREAD {
+        // Two programs that answer each other must come to an end.
+        return Decision::of(stays(parcel, sheet));
+    }
+    let why = match unclear {
+        Unclear::NotUnderstood => "Your answer was not understood.",
+        Unclear::Several => "Your answer names more than one choice.",
+        Unclear::NoReason => "To send it as it is, please say why: \"3 they all know one another\".",
+        Unclear::NotOffered => "That choice is not possible for this message.",
+    };
+    let mut paragraphs = vec![format!("{why} Your message{} still waits; nothing was changed.", named(&sheet))];
+    if asks_sender {
+        paragraphs.push("Please answer the earlier notice again, with one number in the first line:".into());
+        paragraphs.extend(offered.iter().map(|choice| {
+            match choice {
+                Choice::Hidden => "1  send it, with the outside addresses hidden from one another",
+                Choice::Separately => "2  send it, one copy to each outside address",
+                Choice::AsItIs => "3  send it as it is, and why",
+                Choice::Cancel => "4  do not send it",
+            }
+            .to_string()
+        }));
+    } else {
+        paragraphs.push("To ask for it to be sent, answer the earlier notice again with the word: release".into());
+    }
+    paragraphs.push(quote(&sheet.reference));
+    let also = to_sender(&sheet, &format!("Please answer again: {}", which(&sheet)), &paragraphs, options, now).into_iter().collect();
+    Decision { becomes: stays(parcel, sheet), also, tally: None }
+}
+
+fn stays(parcel: &Parcel, sheet: crate::records::custody::Sheet) -> Becomes {
+    Becomes::This(Box::new(NewParcel { id: None, state: State::Held, due: parcel.due, ends: parcel.ends, sheet }))
+}
+
+fn quote(reference: &str) -> String {
+    format!("Reference: {reference}. Please quote it if you ask about this.")
+}
