@@ -61,6 +61,12 @@ points! {
     NoticeEnvelope = "notice-envelope",
     /// The upstream has taken a notice, and it is not settled.
     NoticeTaken = "notice-taken",
+    /// The upstream has taken the envelope of mail in custody.
+    MailEnvelope = "mail-envelope",
+    /// The content has gone to the upstream, which has not answered.
+    MailSent = "mail-sent",
+    /// The upstream has answered to the content, and nothing is settled.
+    MailAnswered = "mail-answered",
     /// A group of records is written, and not committed.
     RecordWritten = "record-written",
     /// A group of records is committed; nobody has been told.

@@ -10,6 +10,7 @@ use super::desk::notice_to;
 use super::{Options, memo};
 use crate::policy::Person;
 use crate::policy::answer::Choice;
+use crate::records::StoreError;
 use crate::records::custody::{Becomes, Copy, Decision, Deposit, Fate, NewParcel, Parcel, Recipient, Sheet, SplitCopy, State, new_id};
 
 /// Who decides.
@@ -182,12 +183,17 @@ pub(super) fn to_sender(sheet: &Sheet, subject: &str, paragraphs: &[String], opt
     if !sheet.origin.tell_sender {
         return None;
     }
-    to(&sheet.origin.sender, &sheet.reference, subject, paragraphs, options, now)
+    let content = memo::compose(&sheet.origin.sender, sheet.origin.message_id.as_deref(), subject, paragraphs, options, now);
+    letter(&sheet.origin.sender, &sheet.reference, content, options, now)
 }
 
-/// A letter about a message in custody.
+/// A letter about a message in custody, to somebody who need not know the message.
 pub(super) fn to(address: &str, reference: &str, subject: &str, paragraphs: &[String], options: &Options, now: i64) -> Option<Deposit> {
-    match memo::compose(address, subject, paragraphs, options, now) {
+    letter(address, reference, memo::compose(address, None, subject, paragraphs, options, now), options, now)
+}
+
+fn letter(address: &str, reference: &str, content: Result<Vec<u8>, StoreError>, options: &Options, now: i64) -> Option<Deposit> {
+    match content {
         Ok(content) => Some(notice_to(address, content, Vec::new(), now, later(now, options.pace.gives_up), reference)),
         Err(error) => {
             tracing::error!(event = "notice_lost", %reference, %error, "a notice could not be written");

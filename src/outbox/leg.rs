@@ -4,6 +4,7 @@
 //! would have given.
 
 use crate::message::{EditPlan, RawMessage, Splice};
+use crate::observe::crash::{self, Point};
 use crate::records::custody::{Fate, Sheet};
 use crate::smtp::Reply;
 use crate::smtp::client::{Asked, Final, ProtocolFault};
@@ -106,7 +107,9 @@ async fn transaction(
     if !go().await {
         return Ok(Leg::CalledOff);
     }
+    crash::here(Point::MailEnvelope);
     let sent = connection.content(splice.slices()).await;
+    crash::here(Point::MailSent);
     let end = match sent {
         Ok(()) => connection.reply(DATA_TERMINATION).await?.1,
         // Whoever has had enough may say so and close before all is written.
@@ -115,6 +118,7 @@ async fn transaction(
             _ => return Err(error),
         },
     };
+    crash::here(Point::MailAnswered);
     connection.uses += 1;
     match ClientSession::conclude(end) {
         Final::Committed(committed) => {

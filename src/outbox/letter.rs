@@ -290,12 +290,12 @@ pub(super) fn plain(text: &str, longest: usize) -> String {
     out.trim_end().to_string()
 }
 
-fn bare_id(id: &str) -> &str {
+pub(super) fn bare_id(id: &str) -> &str {
     let id = id.trim();
     id.strip_prefix('<').and_then(|i| i.strip_suffix('>')).unwrap_or(id)
 }
 
 /// A Message-ID that may be repeated in our header (RFC 5322 §3.6.4); a strange one is left out.
-fn is_plain_id(id: &str) -> bool {
+pub(super) fn is_plain_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 250 && id.bytes().all(|b| matches!(b, 33..=126) && !matches!(b, b'<' | b'>'))
 }

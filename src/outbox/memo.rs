@@ -1,11 +1,12 @@
-//! A letter to somebody at the council that is about no message: a hold that ends, a request that is due.
+//! A plain letter to somebody at the council: a hold that ends, a request that is due, what became of their message.
 
 use mail_builder::MessageBuilder;
 use mail_builder::headers::date::Date;
+use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 
 use super::Options;
-use super::letter::{line, plain};
+use super::letter::{bare_id, is_plain_id, line, plain};
 use crate::records::StoreError;
 use crate::records::sealing::random_octets;
 use crate::smtp::address::{Address, Charset};
@@ -13,8 +14,15 @@ use crate::smtp::address::{Address, Charset};
 /// Longest paragraph, in characters.
 const TEXT: usize = 2_000;
 
-/// The letter's octets. `now` in milliseconds since 1970.
-pub(super) fn compose(to: &str, subject: &str, paragraphs: &[String], options: &Options, now: i64) -> Result<Vec<u8>, StoreError> {
+/// The letter's octets; `about` is the Message-ID of its reader's own message, if there is one. `now` in milliseconds since 1970.
+pub(super) fn compose(
+    to: &str,
+    about: Option<&str>,
+    subject: &str,
+    paragraphs: &[String],
+    options: &Options,
+    now: i64,
+) -> Result<Vec<u8>, StoreError> {
     // What is no address could carry commands into the envelope.
     Address::parse(to, Charset::Utf8).map_err(|_| StoreError::Damaged)?;
     let id: String = random_octets::<16>()?.iter().map(|b| format!("{b:02x}")).collect();
@@ -25,7 +33,7 @@ pub(super) fn compose(to: &str, subject: &str, paragraphs: &[String], options: &
         text.push_str("\r\n");
     }
     line(&mut text, &format!("This was written by the mail gateway of {}. Replies to it are not read.", plain(&options.council, 80)));
-    MessageBuilder::new()
+    let mut message = MessageBuilder::new()
         .date(Date::new(now / 1000))
         .from((format!("{} mail gateway", plain(&options.council, 80)), options.from.clone()))
         .to(to.to_string())
@@ -33,8 +41,9 @@ pub(super) fn compose(to: &str, subject: &str, paragraphs: &[String], options: &
         .message_id(format!("{id}@{domain}"))
         // RFC 3834 §5, and Exchange's word for the same: no out-of-office answers this.
         .header("Auto-Submitted", Raw::new("auto-generated"))
-        .header("X-Auto-Response-Suppress", Raw::new("All"))
-        .text_body(text)
-        .write_to_vec()
-        .map_err(|_| StoreError::Damaged)
+        .header("X-Auto-Response-Suppress", Raw::new("All"));
+    if let Some(original) = about.map(bare_id).filter(|id| is_plain_id(id)) {
+        message = message.in_reply_to(MessageId::new(original.to_string())).references(MessageId::new(original.to_string()));
+    }
+    message.text_body(text).write_to_vec().map_err(|_| StoreError::Damaged)
 }

@@ -358,7 +358,7 @@ impl Outbox {
         let now = desk::now();
         let deposit = {
             let setup = self.inner.options.borrow();
-            let content = memo::compose(to, subject, paragraphs, &setup.options, now)?;
+            let content = memo::compose(to, None, subject, paragraphs, &setup.options, now)?;
             let gives_up = now.saturating_add(i64::try_from(setup.options.pace.gives_up.as_millis()).unwrap_or(i64::MAX));
             desk::notice_to(to, content, Vec::new(), now, gives_up, "")
         };

@@ -23,6 +23,7 @@ fn a_disk_that_fills_loses_nothing_and_stops_no_mail_that_needs_none() {
     let shim = Shim::of(&gateway);
     gateway.restart();
     let mut promises = Vec::new();
+    let (mut taken, mut turned_away) = (0, 0);
     // It fills at once, and while messages are on their way: whatever step finds no room, nothing in hand is lost.
     for round in 0..6 {
         shim.room(Some(round * 7_000));
@@ -38,6 +39,15 @@ fn a_disk_that_fills_loses_nothing_and_stops_no_mail_that_needs_none() {
                     }
                     // A refusal is heard, whether or not its notice can be kept.
                     (code, Fate::Refused) => assert_eq!(code, 550),
+                    // In hand, or to be tried again: nothing else.
+                    (250, Fate::Copied | Fate::Held) => {
+                        taken += 1;
+                        promises.push(promise(&id, fate));
+                    }
+                    (code, Fate::Copied | Fate::Held) => {
+                        turned_away += 1;
+                        assert!(matches!(code, 451 | 452), "{code}");
+                    }
                 }
             }
             refused = shim.refused();
@@ -54,6 +64,7 @@ fn a_disk_that_fills_loses_nothing_and_stops_no_mail_that_needs_none() {
         promises.push(promise(&recovered.expect("one of them"), Fate::Refused));
         assert!(drained(&gateway, PATIENCE), "something stays in custody:\n{}", gateway.tail(20));
     }
+    assert!(turned_away > 0, "no message was turned away, and {taken} were taken");
     let missing = arrivals.wait_for(&all_that(&promises), PATIENCE);
     assert!(missing.is_empty(), "lost: {missing:?}");
     assert_eq!(arrivals.doubled(), Ok(0));

@@ -29,6 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages on their way at one time.
 const BACKLOG: usize = 60;
 
+/// Connections by which one gateway delivers, one for notices and four for mail: at most so many messages had been taken and were not
+/// settled when it ended.
+const CONNECTIONS: usize = 5;
+
 /// What becomes of a message of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
@@ -36,39 +40,96 @@ enum Fate {
     Refused,
     /// Relayed: never in custody, and beside it all the same.
     Relayed,
+    /// In custody as a copy for each of its recipients.
+    Copied,
+    /// Held in custody, and let go at the end of its time.
+    Held,
 }
 
 impl Fate {
-    const ALL: [Fate; 2] = [Fate::Refused, Fate::Relayed];
+    const ALL: [Fate; 4] = [Fate::Refused, Fate::Relayed, Fate::Copied, Fate::Held];
 
     /// What arrives of it in the end: what, and for whom.
     fn arrives(self) -> Vec<(What, &'static str)> {
-        match self {
-            Fate::Refused => vec![(What::Notice, CLERK)],
-            Fate::Relayed => vec![(What::Mail, "jo@outside.test")],
-        }
+        let letters: &[What] = match self {
+            Fate::Refused => &[What::NotSent],
+            Fate::Relayed => &[],
+            Fate::Copied => &[What::Copying, What::Copied],
+            Fate::Held => &[What::Waiting],
+        };
+        let mail = self.recipients().iter().filter(|_| self != Fate::Refused).map(|to| (What::Mail, *to));
+        letters.iter().map(|what| (*what, CLERK)).chain(mail).collect()
     }
 
     fn subject(self) -> &'static str {
         match self {
             Fate::Refused => "apples",
             Fate::Relayed => "bread",
+            Fate::Copied => "cherries",
+            Fate::Held => "damsons",
         }
     }
 
     fn recipients(self) -> &'static [&'static str] {
-        &["jo@outside.test"]
+        match self {
+            Fate::Copied => &["jo@outside.test", "mo@outside.test", "flo@elsewhere.test"],
+            _ => &["jo@outside.test"],
+        }
+    }
+
+    /// What its client hears when the gateway answers for it.
+    fn answer(self) -> u16 {
+        if self == Fate::Refused { 550 } else { 250 }
     }
 }
 
+/// The message itself, or what is written about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    Notice,
     Mail,
+    NotSent,
+    Waiting,
+    Copying,
+    Copied,
 }
 
-const RULES: &str =
-    "[[rule]]\nid = \"no-apples\"\ntitle = \"No apples\"\nwhen.subject.words = [\"apples\"]\nthen.reject = \"Not sent: it has apples.\"\n";
+impl What {
+    /// None of a letter that nobody waits for.
+    fn of(text: &str) -> Option<What> {
+        if !text.contains("\r\nAuto-Submitted: auto-generated\r\n") {
+            return Some(What::Mail);
+        }
+        let subject = text.split_once("\r\nSubject: ")?.1;
+        let starts = [
+            ("Not sent: ", What::NotSent),
+            ("Waiting for a decision: ", What::Waiting),
+            ("Going out one by one: ", What::Copying),
+            ("All sent: ", What::Copied),
+        ];
+        starts.into_iter().find(|(start, _)| subject.starts_with(start)).map(|(_, what)| what)
+    }
+}
+
+const RULES: &str = r#"
+[[rule]]
+id = "no-apples"
+title = "No apples"
+when.subject.words = ["apples"]
+then.reject = "Not sent: it has apples."
+
+[[rule]]
+id = "a-cherry-each"
+title = "A cherry each"
+when.subject.words = ["cherries"]
+when.visible-external.at-least = 2
+then.hide-recipients = "split"
+
+[[rule]]
+id = "damsons-ripen"
+title = "Damsons ripen"
+when.subject.words = ["damsons"]
+then.hold = { by = "clerk", for = "1s", then = "release" }
+"#;
 
 /// A council whose rules know a fate for every fruit, between a connector and the counting upstream.
 fn site(name: &str, upstream: SocketAddr) -> Site {
@@ -114,11 +175,10 @@ impl Arrivals {
 
     fn count(&self, captured: &Captured) {
         let text = String::from_utf8_lossy(&captured.content);
-        let notice = text.contains("\r\nAuto-Submitted: auto-generated\r\n");
-        let field = if notice { "\r\nIn-Reply-To: <" } else { "\r\nMessage-ID: <" };
+        let Some(what) = What::of(&text) else { return };
+        let field = if what == What::Mail { "\r\nMessage-ID: <" } else { "\r\nIn-Reply-To: <" };
         let id = text.split_once(field).and_then(|(_, rest)| rest.split_once('@')).expect("it has an id").0.to_string();
-        let what = if notice { What::Notice } else { What::Mail };
-        if !notice {
+        if what == What::Mail {
             assert!(text.ends_with(&format!("end of {id}\r\n")), "{id} came incomplete");
         }
         let place = {
@@ -266,7 +326,7 @@ impl Load {
             match send(&mut connected, &id, fate) {
                 // A refusal waits two seconds for its notice and not longer: then it was not promised.
                 Ok(550) if fate == Fate::Refused && began.elapsed() > Duration::from_millis(1_500) => number += 1,
-                Ok(code) if code == if fate == Fate::Refused { 550 } else { 250 } => {
+                Ok(code) if code == fate.answer() => {
                     let promise = Promise { id, fate, position: (watch.position)() };
                     self.promises.lock().expect("no other panics").push(promise);
                     number += 1;

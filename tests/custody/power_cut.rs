@@ -7,8 +7,6 @@ use crate::support::{Scratch, say};
 
 /// Moments at which the power is cut, in each run.
 const CUTS: u64 = 24;
-/// Connections by which one gateway delivers: at most so many messages had been taken and were not settled.
-const CONNECTIONS: usize = 1;
 
 #[test]
 fn a_power_cut_loses_nothing_that_was_in_hand() {
