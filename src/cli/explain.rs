@@ -150,8 +150,10 @@ fn explain(args: &Args, settings: &Settings, listener: &Listener, file: &Path) -
 }
 
 fn database_exists(settings: &Settings) -> bool {
-    let Database::Sqlite(file) = &settings.records.database;
-    file.exists()
+    match &settings.records.database {
+        Database::Sqlite(file) => file.exists(),
+        Database::Postgres(_) => true,
+    }
 }
 
 /// Where there is no store yet there was no mail before. A store that is there is not asked: who wrote to whom is looked up with

@@ -117,7 +117,7 @@ fn place(args: &Args, options: &Options, now: Timestamp, zone: &TimeZone) -> Res
         until: asked.until.as_deref().map(|t| end_of(t, "until", zone)).transpose()?,
     };
     let wanted = holds::Wanted { case: case.clone(), scope, expires: end_of(expires, "expires", zone)? };
-    let mut custody = custody::open(options)?;
+    let mut custody = custody::open_beside(options)?;
     let (hold, keeps) = holds::place(options, Some(custody.as_mut()), wanted, now, &doer(asked.reason.as_deref().unwrap_or_default()))?;
     Ok(show(args, &hold, &keeps, zone))
 }

@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
     let doer = |purpose: &str| Doer { who: who(), purpose: purpose.into() };
     match &args.command {
         Command::Export { person, purpose, out } => {
-            let mut custody = custody::open(&options)?;
+            let mut custody = custody::open_beside(&options)?;
             let done = rights::export(settings, &options, Some(custody.as_mut()), person, out, now, &zone, &doer(purpose))?;
             if args.json {
                 return Ok(format!("{}\n", serde_json::json!(done)));
@@ -127,7 +127,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             Ok(format!("Noted beside {}. It is shown wherever the row is shown.\n", super::counted(n, "row")))
         }
         Command::Erase { person, reason } => {
-            let mut custody = custody::open(&options)?;
+            let mut custody = custody::open_beside(&options)?;
             let done = rights::erase(settings, &options, Some(custody.as_mut()), person, now, &doer(reason))?;
             if args.json {
                 return Ok(format!("{}\n", serde_json::json!(done)));

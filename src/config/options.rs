@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostics, Source};
-use super::settings::{Clamd, Database, ListenerTls, Log, Network, UpstreamTls};
+use super::settings::{Clamd, ListenerTls, Log, Network, UpstreamTls};
 use super::syntax;
 use super::table::Table;
 use super::units::{self, Fault};
@@ -129,7 +129,11 @@ pub struct Monitoring {
 #[derive(Default)]
 pub struct Records {
     pub span: Span,
-    pub database: Said<Database>,
+    pub database: Said<Place>,
+    pub database_password_file: Said<PathBuf>,
+    pub database_ca_file: Said<PathBuf>,
+    pub keyring: Said<Place>,
+    pub keyring_password_file: Said<PathBuf>,
     pub key_file: Said<PathBuf>,
     pub queue: Said<u64>,
     pub events: Said<Duration>,
@@ -137,6 +141,14 @@ pub struct Records {
     pub held: Said<Duration>,
     pub access: Said<Duration>,
     pub contacts: Said<Duration>,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    File(PathBuf),
+    /// The URL of a database on a server.
+    Server(String),
 }
 
 pub struct Outbox {
@@ -387,7 +399,11 @@ impl Records {
         let contacts = kept("contacts");
         Records {
             span: t.span(),
-            database: t.parsed("database", database, d),
+            database: t.parsed("database", place, d),
+            database_password_file: t.path("database-password-file", d),
+            database_ca_file: t.path("database-ca-file", d),
+            keyring: t.parsed("keyring", place, d),
+            keyring_password_file: t.path("keyring-password-file", d),
             key_file: t.path("key-file", d),
             queue: t.number("queue", 1..=10_000_000, d),
             events,
@@ -686,14 +702,34 @@ fn period(text: &str) -> Result<Duration, Fault> {
     }
 }
 
-fn database(text: &str) -> Result<Database, Fault> {
+fn place(text: &str) -> Result<Place, Fault> {
+    const SERVER: &str = "Write \"postgres://lychgate@db.example/lychgate\".";
     let scheme = text.split(':').next().unwrap_or_default();
     match text.strip_prefix("sqlite:") {
         Some("" | ":memory:") => Err(Fault::new("the database has no file", "Write \"sqlite:data/lychgate.db\".")),
-        Some(path) => Ok(Database::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
-        None if matches!(scheme, "postgres" | "postgresql") => {
-            Err(Fault::new("PostgreSQL is not available yet", "Write \"sqlite:data/lychgate.db\" for now."))
+        Some(path) => Ok(Place::File(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))),
+        None if !matches!(scheme, "postgres" | "postgresql") => Err(Fault::new(
+            format!("\"{text}\" is not a database"),
+            "Write \"sqlite:\" and a path, \"sqlite:data/lychgate.db\", or \"postgres://user@host/database\".",
+        )),
+        None if !cfg!(feature = "postgres") => Err(Fault::new(
+            "this program was built without PostgreSQL",
+            "Build it with --features postgres, or write \"sqlite:data/lychgate.db\".",
+        )),
+        None => {
+            let rest = &text[scheme.len()..];
+            let Some((authority, path)) = rest.strip_prefix("://").and_then(|rest| rest.split_once('/')) else {
+                return Err(Fault::new("the server's database has no name", SERVER));
+            };
+            if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) || path.contains("password=") {
+                let help =
+                    "Put it in a file of its own, readable by the gateway alone: database-password-file = \"secrets/database-password\".";
+                return Err(Fault::new("a password does not belong in the site file", help));
+            }
+            if path.split('?').next().unwrap_or_default().is_empty() {
+                return Err(Fault::new("the server's database has no name", SERVER));
+            }
+            Ok(Place::Server(text.to_string()))
         }
-        None => Err(Fault::new(format!("\"{text}\" is not a database"), "Write \"sqlite:\" and a path: \"sqlite:data/lychgate.db\".")),
     }
 }

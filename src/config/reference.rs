@@ -329,7 +329,35 @@ pub const KEYS: &[Key] = &[
         "Whether keyed hashes of who wrote to whom are kept where a rule asks (seen-together, first-contact, a password sent later). No address, subject or Message-ID can be read out of them.",
     ),
     //
-    key("records", "database", "sqlite:data/lychgate.db", "\"sqlite:data/lychgate.db\"", "The store."),
+    key(
+        "records",
+        "database",
+        "sqlite:data/lychgate.db",
+        "\"postgres://user@host/lychgate\"",
+        "The store: a file, or \"postgres://user@host/database\" for several gateways that share it. Away from this machine the server proves itself by a certificate.",
+    ),
+    key(
+        "records",
+        "database-password-file",
+        "",
+        "\"secrets/database-password\"",
+        "The password of the database's user; or LYCHGATE_DATABASE_PASSWORD.",
+    ),
+    key(
+        "records",
+        "database-ca-file",
+        "",
+        "\"certs/database-ca.pem\"",
+        "Certificates by which the database server may prove itself, beside the system's.",
+    ),
+    key(
+        "records",
+        "keyring",
+        "",
+        "\"postgres://user@host/keyring\"",
+        "On PostgreSQL: a second database, for the keys of periods. Back it up apart from the first, and for a few days only.",
+    ),
+    key("records", "keyring-password-file", "", "\"secrets/keyring-password\"", "Where the keyring's user has a password of its own."),
     key(
         "records",
         "key-file",

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
-use super::options::{self, Options};
+use super::options::{self, Options, Place};
 use super::settings::{
-    Clamd, Council, Database, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, Pacing, People, Person,
-    Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
+    Clamd, Council, Database, DatabaseServer, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, Pacing,
+    People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
 use crate::message::protection::Strength;
@@ -434,14 +435,25 @@ impl Resolver<'_> {
 
     fn records(&self, d: &mut Diagnostics) -> Records {
         let records = &self.options.records;
-        let Database::Sqlite(file) = match &records.database {
-            Some(database) => database.get_ref().clone(),
-            None => Database::Sqlite("data/lychgate.db".into()),
-        };
-        let database = self.files.resolve(&file);
         let key_file = records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone());
         let key_span = records.key_file.as_ref().map_or(records.span.clone(), |k| k.span());
-        self.key_and_database(&database, &file, &key_file, key_span, d);
+        let place = records.database.as_ref().map(|place| (place.get_ref(), place.span()));
+        let (database, keyring) = match place {
+            Some((Place::Server(url), span)) => self.on_server(url, span, d),
+            other => {
+                let file = match other {
+                    Some((Place::File(file), _)) => file.clone(),
+                    _ => "data/lychgate.db".into(),
+                };
+                if let Some(keyring) = &records.keyring {
+                    let help = "Leave it out: beside a database file the keyring is a file beside the site key.";
+                    d.error(self.source, keyring.span(), "`keyring` is for a database on a server", help);
+                }
+                let database = self.files.resolve(&file);
+                self.key_and_database(&database, &file, &key_file, key_span, d);
+                (Database::Sqlite(database), None)
+            }
+        };
         let usual = Retention::default();
         let retention = Retention {
             events: said(&records.events).unwrap_or(usual.events),
@@ -451,11 +463,45 @@ impl Resolver<'_> {
             contacts: said(&records.contacts).unwrap_or(usual.contacts),
         };
         Records {
-            database: Database::Sqlite(database),
+            database,
+            keyring,
             key_file: self.files.resolve(&key_file),
             retention,
             queue: said(&records.queue).unwrap_or(10_000) as usize,
         }
+    }
+
+    /// Record and custody in one database, the keyring in another.
+    fn on_server(&self, url: &str, span: Range<usize>, d: &mut Diagnostics) -> (Database, Option<Arc<DatabaseServer>>) {
+        let records = &self.options.records;
+        let ca_file = records.database_ca_file.as_ref().map(|file| {
+            self.files.certificates(file, d);
+            self.files.resolve(file.get_ref())
+        });
+        let password = self.files.secret(records.database_password_file.as_ref(), "LYCHGATE_DATABASE_PASSWORD", "the password", d);
+        let own = records.keyring_password_file.as_ref().map(|file| self.files.secret(Some(file), "", "the password", d));
+        let server = |url: &str, password: Option<String>| {
+            Arc::new(DatabaseServer { url: url.to_string(), password: password.map(Zeroizing::new), ca_file: ca_file.clone() })
+        };
+        const HELP: &str = "Make a second database and write: keyring = \"postgres://lychgate@db.example/keyring\". It is backed up apart.";
+        let keyring = match &records.keyring {
+            None => {
+                d.error(self.source, span, "a database on a server needs a `keyring` of its own", HELP);
+                None
+            }
+            Some(place) => match place.get_ref() {
+                Place::Server(other) if other == url => {
+                    d.error(self.source, place.span(), "record and keyring are one database: an old copy of it could always be read", HELP);
+                    None
+                }
+                Place::Server(other) => Some(server(other, own.unwrap_or_else(|| password.clone()))),
+                Place::File(_) => {
+                    d.error(self.source, place.span(), "a keyring in a file is this gateway's alone, and the database is shared", HELP);
+                    None
+                }
+            },
+        };
+        (Database::Postgres(server(url, password)), keyring)
     }
 
     /// The store and its key are made together and live together; one without the other is a restore gone half way.

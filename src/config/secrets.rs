@@ -30,7 +30,17 @@ fn mask_line(line: &str) -> String {
         rest = tail;
     }
     out.push_str(rest);
-    out
+    mask_url(out)
+}
+
+/// Masks the password of `scheme://user:password@host`.
+fn mask_url(line: String) -> String {
+    let Some((front, rest)) = line.split_once("://") else { return line };
+    let authority = rest.find(['/', '"', '\'', ' ', '?', '#']).map_or(rest, |end| &rest[..end]);
+    let Some((user, _)) = authority.rsplit_once('@') else { return line };
+    let Some((name, password)) = user.split_once(':') else { return line };
+    let stars: String = password.chars().map(|c| "*".repeat(c.len_utf8())).collect();
+    format!("{front}://{name}:{stars}{}", &rest[user.len()..])
 }
 
 /// Where the value of the first secret key begins.
@@ -54,6 +64,8 @@ mod tests {
         let cases = [
             ("password = \"hunter2\" # x\n", "password = \"*******\" # x\n"),
             ("outbox-password='é2'", "outbox-password='***'"),
+            ("database = \"postgres://gate:hunter2@db/x\"\n", "database = \"postgres://gate:*******@db/x\"\n"),
+            ("database = \"postgres://gate@db/x\" # at 10:00@noon\n", "database = \"postgres://gate@db/x\" # at 10:00@noon\n"),
             ("password = hunter2\n", "password = *******\n"),
             ("password = \"hunter2\n", "password = \"*******\n"),
             ("trust = { header = \"X-T: abc\", key = 5 }", "trust = { header = \"********\", key = **}"),

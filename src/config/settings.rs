@@ -238,6 +238,8 @@ pub struct Monitoring {
 #[derive(Clone, Debug)]
 pub struct Records {
     pub database: Database,
+    /// The keys of periods; none: a file beside the site key.
+    pub keyring: Option<Arc<DatabaseServer>>,
     /// The site key: 32 random octets, base64, mode 0600.
     pub key_file: PathBuf,
     pub retention: Retention,
@@ -248,6 +250,23 @@ pub struct Records {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     Sqlite(PathBuf),
+    Postgres(Arc<DatabaseServer>),
+}
+
+/// A database on a PostgreSQL server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseServer {
+    /// `postgres://user@host:port/database?sslmode=…`, without a password.
+    pub url: String,
+    pub password: Option<zeroize::Zeroizing<String>>,
+    /// Certificates that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for DatabaseServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.url)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -75,6 +75,7 @@ fn every_documented_example_is_taken() {
         for key in reference::KEYS.iter().filter(|k| k.table == table && !k.example.is_empty()) {
             let example = match (table, key.key) {
                 ("rules", "paths") | ("upstream", "ca-file") => continue,
+                ("records", "database-password-file" | "database-ca-file" | "keyring-password-file") => continue,
                 ("listener", "role") => "\"connector\"",
                 ("listener", "tls") => "\"none\"",
                 _ => key.example,
@@ -103,7 +104,7 @@ fn faults_are_told_all_at_once() {
         "`upstraem` is not known in [[listener]]",
         "`tls` cannot be \"sometimes\"",
         "`keep` wants a whole number, without quotes, and this is text",
-        "PostgreSQL is not available yet",
+        "the server's database has no name",
         "\"30m\" could mean minutes or months",
         "`memory` wants text in quotes, and this is a number",
         "a large list would be cut short",

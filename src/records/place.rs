@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::database::{Durability, Location};
+use super::database::{Durability, Location, Server};
 use super::keyring::Keyring;
 use super::sealing::SiteKey;
 use super::{StoreError, custody, rotation, site};
-use crate::config::settings::{Database, Retention, Settings};
+use crate::config::settings::{Database, DatabaseServer, Retention, Settings};
 use crate::observe::crash::{self, Point};
 
 /// What the store needs to know of the settings.
@@ -37,11 +38,15 @@ pub struct Monitoring {
 
 impl Options {
     pub fn of(settings: &Settings) -> Options {
-        let Database::Sqlite(database) = &settings.records.database;
+        let (database, custody) = match &settings.records.database {
+            Database::Sqlite(file) => (Location::Sqlite(file.clone()), Location::Sqlite(file.with_file_name("custody.db"))),
+            Database::Postgres(server) => (on(server), on(server)),
+        };
+        let beside = || Location::Sqlite(super::keyring::ring_path(&settings.records.key_file));
         Options {
-            database: Location::Sqlite(database.clone()),
-            keyring: Location::Sqlite(super::keyring::ring_path(&settings.records.key_file)),
-            custody: Location::Sqlite(database.with_file_name("custody.db")),
+            database,
+            keyring: settings.records.keyring.as_deref().map_or_else(beside, on),
+            custody,
             key_file: settings.records.key_file.clone(),
             retention: settings.records.retention,
             queue: settings.records.queue,
@@ -59,6 +64,11 @@ impl Options {
             (false, false) => Err(StoreError::Absent(database)),
         }
     }
+}
+
+fn on(server: &DatabaseServer) -> Location {
+    let DatabaseServer { url, password, ca_file } = server.clone();
+    Location::Postgres(Arc::new(Server { url, password, ca_file }))
 }
 
 /// Makes key, keyring and database if none of them is there; errors if only some are. `serve` and `demo` call this; no other

@@ -22,6 +22,7 @@ mod kills;
 mod power_cut;
 mod remains;
 mod scan;
+mod servers;
 mod shim;
 
 /// How long anything may take to arrive that must.
@@ -387,6 +388,9 @@ fn away(site: Site) -> Site {
 
 /// Parcels that still wait to be delivered. None while the store cannot be asked.
 fn waiting(gateway: &Gateway) -> Option<i64> {
+    if let Some(databases) = &gateway.databases {
+        return databases.ask("SELECT count(*) FROM parcel WHERE state IN (1, 3)")?.parse().ok();
+    }
     let path = gateway.data().join("custody.db");
     let db = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
     db.query_row("SELECT count(*) FROM parcel WHERE state IN (1, 3)", [], |row| row.get(0)).ok()

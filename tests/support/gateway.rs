@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::certificates::{UPSTREAM, certificates};
+use super::postgres::Databases;
 use super::{CLERK, DOMAIN, GATEWAY, Scratch, loopback, port};
 
 /// A site file in the making.
@@ -27,6 +28,7 @@ pub struct Site {
     files: Vec<(String, Vec<u8>)>,
     environment: Vec<(String, String)>,
     shell: Option<String>,
+    databases: Option<Databases>,
 }
 
 impl Site {
@@ -48,7 +50,14 @@ impl Site {
             files: Vec::new(),
             environment: Vec::new(),
             shell: None,
+            databases: None,
         }
+    }
+
+    /// Record, custody and keyring on a server, instead of files beside the gateway.
+    pub fn on(mut self, databases: &Databases) -> Site {
+        self.databases = Some(databases.clone());
+        self.file("secrets/database-password", databases.password.clone())
     }
 
     /// The rules as they are shipped for this council, with these partners.
@@ -160,8 +169,20 @@ impl Site {
         format!(
             "[council]\nname = \"Wragby Parish Council\"\ndomains = [\"{DOMAIN}\"]\nclerk = \"{CLERK}\"\nchair = \"chair@{DOMAIN}\"\nhostname = \"{GATEWAY}\"\n\n\
              [rules]\npaths = {rules}\nmode = \"{}\"\n\n{}{}[tls]\ncertificate-file = \"tls/gateway.pem\"\nkey-file = \"tls/gateway.key\"\n\n\
-             {}\n[records]\ndatabase = \"sqlite:data/lychgate.db\"\nkey-file = \"data/site.key\"\n\n{}[limits]\n{limits}\n{}",
-            self.mode, self.listeners, self.upstreams, self.monitoring, self.retention, self.more
+             {}\n[records]\n{}\nkey-file = \"data/site.key\"\n\n{}[limits]\n{limits}\n{}",
+            self.mode,
+            self.listeners,
+            self.upstreams,
+            self.monitoring,
+            self.databases.as_ref().map_or_else(
+                || "database = \"sqlite:data/lychgate.db\"".into(),
+                |on| format!(
+                    "database = \"{}\"\nkeyring = \"{}\"\ndatabase-password-file = \"secrets/database-password\"",
+                    on.record, on.keyring
+                )
+            ),
+            self.retention,
+            self.more
         )
     }
 
@@ -197,6 +218,7 @@ impl Site {
             one_worker: self.one_worker,
             environment: self.environment,
             shell: self.shell,
+            databases: self.databases,
             scratch,
         }
     }
@@ -254,6 +276,8 @@ pub struct Gateway {
     one_worker: bool,
     environment: Vec<(String, String)>,
     shell: Option<String>,
+    /// Where its stores are, if they are on a server.
+    pub databases: Option<Databases>,
     pub scratch: Scratch,
 }
 

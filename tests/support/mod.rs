@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod client;
 pub mod dns;
 pub mod gateway;
+pub mod postgres;
 pub mod sink;
 pub mod wire;
 

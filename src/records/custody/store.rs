@@ -1,6 +1,10 @@
 //! The store of what is in custody, on either engine.
 
 use std::cell::RefCell;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 use aws_lc_rs::aead::NONCE_LEN;
 use zeroize::Zeroizing;
@@ -47,7 +51,10 @@ pub(super) struct Store {
     sealer: Sealer,
     /// What names this gateway among those that share the database.
     holder: i64,
+    /// Nobody else can have this store.
     alone: bool,
+    /// Held for as long as this store is: no other process bears the same name.
+    _name: Option<File>,
     on_split_end: OnSplitEnd,
 }
 
@@ -98,11 +105,20 @@ impl Found {
 }
 
 impl Store {
-    pub(super) fn open_beside(options: &Options) -> Result<Store, StoreError> {
-        Ok(Store { alone: false, ..Store::open(options)? })
+    /// For a gateway, whose leases of before its end are free at once.
+    pub(super) fn open(options: &Options) -> Result<Store, StoreError> {
+        let mut store = Store::open_beside(options)?;
+        store.alone = options.custody.file().is_some();
+        if !store.alone
+            && let Some((file, name)) = node(options)?
+        {
+            (store.holder, store._name) = (name, Some(file));
+            store.db.statements().execute("UPDATE parcel SET leased = 0 WHERE holder = ?1 AND leased > 0", values![name])?;
+        }
+        Ok(store)
     }
 
-    pub(super) fn open(options: &Options) -> Result<Store, StoreError> {
+    pub(super) fn open_beside(options: &Options) -> Result<Store, StoreError> {
         if !options.custody.may_be_there() {
             return Err(StoreError::Absent(options.custody.clone()));
         }
@@ -110,8 +126,32 @@ impl Store {
         let mut db = Database::open(&options.custody, Durability::Full)?;
         db.migrate(&SCHEMA)?;
         let sealer = Sealer { ring: RefCell::new(ring), nonces: RefCell::default(), held: options.retention.held };
-        Ok(Store { db, sealer, holder: new_id()?, alone: options.custody.file().is_some(), on_split_end: Box::new(|_, _| Vec::new()) })
+        Ok(Store { db, sealer, holder: new_id()?, alone: false, _name: None, on_split_end: Box::new(|_, _| Vec::new()) })
     }
+}
+
+/// The name of this gateway among those that share a server: a number in a file beside the site key, locked while it is in use. None
+/// where another process has it, which then goes by a name of its own.
+fn node(options: &Options) -> Result<Option<(File, i64)>, StoreError> {
+    let mut path = options.key_file.clone().into_os_string();
+    path.push(".node");
+    let path = PathBuf::from(path);
+    let io = |error| StoreError::io(&path, error);
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(io(error)),
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(io)?;
+    if let Ok(name) = text.trim().parse() {
+        return Ok(Some((file, name)));
+    }
+    // What a crash left half written named nobody.
+    let name = new_id()?;
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{name}")).and_then(|()| file.sync_all()).map_err(io)?;
+    Ok(Some((file, name)))
 }
 
 impl Custody for Store {
