@@ -13,6 +13,7 @@ use crate::support::gateway::{Gateway, Site};
 use crate::support::{CLERK, DOMAIN, PASSWORD, Scratch, below_received, difference, port, say, skip};
 
 mod certificates_refused;
+mod custody;
 mod mail;
 mod provider;
 mod scanner;

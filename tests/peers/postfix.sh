@@ -59,7 +59,9 @@ service auth {
 CONF
   printf '%s\n' "gone@outside.test 550 5.1.1 <gone@outside.test>: mailbox unavailable" \
     "busy@outside.test 450 4.2.1 <busy@outside.test>: mailbox busy, try again" >"$pf/etc/rcpt"
+  printf '%s\n' "/^X-Refuse: content/ REJECT not this content" >"$pf/etc/header_checks"
   cat >"$pf/etc/main.cf" <<CONF
+header_checks = regexp:$pf/etc/header_checks
 compatibility_level = 3.6
 config_directory = $pf/etc
 queue_directory = $pf/queue
