@@ -16,7 +16,7 @@ use lychgate::outbox::{self, Outbox};
 use lychgate::policy::verdict::FactSummary;
 use lychgate::policy::{Disposition, Envelope, Recipient, RecordLevel, Role};
 use lychgate::records::custody::{self, Decision, Deposit, Kind, NewParcel, Sheet, State};
-use lychgate::records::{self, Class, Classes, Entry, Outcome, Recorder, trace};
+use lychgate::records::{self, Class, Classes, Entry, Outcome, Recorder, Stage, trace};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::{Address, ReversePath};
 
@@ -236,6 +236,7 @@ fn entry(n: u64, time: jiff::Timestamp, outcome: Option<u16>) -> Entry {
         vector: None,
         detectors: Vec::new(),
         outcome: outcome.map(Outcome::own),
+        stage: Stage::Judged,
     }
 }
 

@@ -16,7 +16,7 @@ use lychgate::policy::{
     Case, Envelope, FactVector, Facts, Login, Mode, Outside, Policy, Recipient, RecordLevel, Role, Session, Verdict, evaluate, judge,
 };
 use lychgate::records::replay::through_a_row;
-use lychgate::records::{Class, Classes, Entry, Outcome};
+use lychgate::records::{Class, Classes, Entry, Outcome, Stage};
 use lychgate::smtp::address::Charset;
 use lychgate::smtp::{Address, ReversePath};
 
@@ -118,6 +118,7 @@ fn entry(case: &Case<'_>, verdict: &Verdict, vector: FactVector<String>, policy:
         vector: Some(Box::new(vector)),
         detectors: Vec::new(),
         outcome: Some(Outcome::own(250)),
+        stage: Stage::Judged,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::settings::Role;
 use crate::outbox;
 use crate::policy::{Disposition, Envelope, Recipient, RecordLevel};
 use crate::records::custody::{Fate, Parcel};
-use crate::records::{Entry, Outcome};
+use crate::records::{Entry, Outcome, Stage};
 use crate::smtp::address::Charset;
 use crate::smtp::{Address, ReversePath};
 
@@ -66,6 +66,7 @@ impl outbox::Chronicle for Chronicle {
             vector: None,
             detectors: Vec::new(),
             outcome: Some(outcome),
+            stage: Stage::Answered,
         };
         // What the queue cannot take is counted there.
         let _ = shared.recorder.record(entry);

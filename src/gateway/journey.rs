@@ -22,7 +22,7 @@ use crate::outbox::{Departure, Told, author_domains, stamp};
 use crate::policy::outside::{Fact, Source};
 use crate::policy::reply::reply as reply_to;
 use crate::policy::{self, Case, Disposition, Envelope, FactVector, Facts, Outside, RecordLevel, Verdict, Wants};
-use crate::records::{Entry, Outcome, StoreError, Ticket};
+use crate::records::{Entry, Outcome, Stage, StoreError, Ticket};
 use crate::smtp::client::Asked;
 use crate::smtp::{Answer, ClientSession, Final, Reply, server, wording};
 use crate::transport::UpstreamError;
@@ -447,6 +447,7 @@ impl Session {
             vector: judged.vector,
             detectors: Vec::new(),
             outcome,
+            stage: Stage::Judged,
         }
     }
 

@@ -64,6 +64,17 @@ pub struct Entry {
     pub detectors: Vec<(Arc<str>, u32)>,
     /// What became of the content; none while that is open (a reserved row).
     pub outcome: Option<Outcome>,
+    pub stage: Stage,
+}
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// A message that was judged.
+    #[default]
+    Judged,
+    /// What an upstream answered for a message that had been judged and was in custody.
+    Answered,
 }
 
 /// How the message ended.

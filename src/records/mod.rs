@@ -21,6 +21,7 @@ mod guard;
 pub mod holds;
 mod keeping;
 pub mod keyring;
+pub mod overrides;
 mod past;
 pub mod place;
 mod rates;
@@ -35,11 +36,11 @@ pub mod sealing;
 pub mod site;
 mod spare;
 mod store;
-mod tally;
+pub mod tally;
 pub mod trace;
 mod vector;
 
-pub use entry::{Class, Classes, Entry, Outcome};
+pub use entry::{Class, Classes, Entry, Outcome, Stage};
 pub use error::StoreError;
 pub use keeping::Keeping;
 pub use place::{Options, prepare};
@@ -48,6 +49,7 @@ pub use recorder::{Counters, QueueFull, Recorder, Ticket};
 pub use retention::Receipt;
 pub use row::Row;
 pub use sealing::SiteKey;
+pub use tally::Figures;
 
 /// The kind of record a row is, which decides its retention and its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -32,7 +32,7 @@ pub fn each(options: &Options, since: Timestamp, purpose: &str, who: &str, each:
     Ok(unreadable)
 }
 
-fn period_rows(
+pub(super) fn period_rows(
     tx: &mut (dyn Statements + '_),
     class: RecordClass,
     period: &Period,

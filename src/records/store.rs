@@ -118,6 +118,9 @@ impl Store {
                 counts[usize::from(class == RecordClass::Incidents)] += 1;
             }
         }
+        for (_, entry) in completed {
+            tally.complete(entry);
+        }
         self.batches.clear();
         let Store { db, ring, options, nonces, batches, past, .. } = self;
         let keep_subject = options.monitoring.is_some_and(|m| m.subject);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan};
 
 use super::database::Location;
-use super::entry::{Class, Classes, Entry, Outcome};
+use super::entry::{Class, Classes, Entry, Outcome, Stage};
 use super::place::Monitoring;
 use super::trace::{Question, accesses, look_up};
 use super::*;
@@ -155,6 +155,7 @@ pub(crate) fn entry(sender: &str, recipients: &[&str]) -> Entry {
         vector: None,
         detectors: Vec::new(),
         outcome: Some(Outcome { code: 250, upstream_reply: Some("250 2.0.0 Ok: queued as 4FK".into()) }),
+        stage: Stage::Judged,
     }
 }
 

@@ -12,9 +12,11 @@ use std::time::Duration;
 use super::place::Options;
 use super::{RecordClass, StoreError};
 
+mod digest;
 pub mod sheet;
 mod store;
 
+pub use digest::{Covered, DigestStanding, Happened, Happenings, Heap, digest_standing};
 pub use sheet::{Copy, Fate, Hold, Origin, Plan, Recipient, RuleNote, Sheet, SplitCopy};
 pub use store::new_id;
 pub(super) use store::{SCHEMA, create, migrate};
@@ -204,6 +206,22 @@ pub trait Custody: Send {
     fn content(&mut self, id: i64) -> Result<Option<Vec<u8>>, StoreError>;
 
     fn counts(&mut self) -> Result<Counts, StoreError>;
+
+    /// The same by upstream, with the oldest of each.
+    fn heaps(&mut self) -> Result<Vec<Heap>, StoreError>;
+
+    /// What came of held mail, and what was split, within these times; in whole hours, the last not included.
+    fn happenings(&mut self, since: i64, until: i64) -> Result<Happenings, StoreError>;
+
+    /// How the weekly digests stand. The first call begins the watch.
+    fn digest(&mut self, now: i64) -> Result<DigestStanding, StoreError>;
+
+    /// Takes the letters of a digest into custody and notes that it was sent, or finds that it was before: then false, and nothing is
+    /// taken.
+    fn send_digest(&mut self, digest: Covered, letters: &[Deposit], now: i64) -> Result<bool, StoreError>;
+
+    /// Notes that a letter was delivered, if it is a digest's; to be said before it is settled.
+    fn digest_delivered(&mut self, parcel: i64, now: i64) -> Result<(), StoreError>;
 
     /// Says what is done when a split has ended; nothing, unless this was called.
     fn on_split_end(&mut self, compose: OnSplitEnd);

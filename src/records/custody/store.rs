@@ -10,8 +10,8 @@ use aws_lc_rs::aead::NONCE_LEN;
 use zeroize::Zeroizing;
 
 use super::{
-    Becomes, Claim, Counts, Custody, Decided, Decision, Deposit, FARTHEST, Fate, KEPT, Kind, LEASE, MOST, NewParcel, OnSplitEnd, Parcel,
-    Purged, Sheet, State, TOLD, Which,
+    Becomes, Claim, Counts, Covered, Custody, Decided, Decision, Deposit, DigestStanding, FARTHEST, Fate, Happened, Happenings, Heap, KEPT,
+    Kind, LEASE, MOST, NewParcel, OnSplitEnd, Parcel, Purged, Sheet, State, TOLD, Which, digest,
 };
 use crate::observe::crash::{self, Point};
 use crate::records::database::{Database, Durability, Location, Row, Schema, Statements, values};
@@ -22,18 +22,21 @@ use crate::records::{RecordClass, StoreError};
 
 pub(in crate::records) const SCHEMA: Schema = Schema {
     part: "custody",
-    versions: &["CREATE TABLE content (id INTEGER PRIMARY KEY, class INTEGER NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL);
+    versions: &[
+        "CREATE TABLE content (id INTEGER PRIMARY KEY, class INTEGER NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL);
          CREATE TABLE parcel (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, lane TEXT NOT NULL, state INTEGER NOT NULL,
                               class INTEGER NOT NULL, period INTEGER NOT NULL, content INTEGER NOT NULL, taken INTEGER NOT NULL, due INTEGER NOT NULL,
                               ends INTEGER NOT NULL, attempts INTEGER NOT NULL, holder INTEGER NOT NULL, leased INTEGER NOT NULL,
                               sealed BLOB NOT NULL);
          CREATE INDEX parcel_due ON parcel (kind, lane, state, due);
          CREATE INDEX parcel_content ON parcel (content);
-         CREATE TABLE told (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID"],
+         CREATE TABLE told (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID",
+        digest::TABLES,
+    ],
 };
 
 /// The columns that [`Found::read`] reads.
-const COLUMNS: &str = "id, kind, state, class, period, content, taken, due, ends, attempts, holder, leased, sealed";
+const COLUMNS: &str = "id, kind, state, class, period, content, taken, due, ends, attempts, holder, leased, sealed, lane";
 
 /// Makes the store.
 pub(in crate::records) fn create(location: &Location) -> Result<(), StoreError> {
@@ -67,20 +70,21 @@ struct Sealer {
 }
 
 /// A row of the table of parcels.
-struct Found {
+pub(super) struct Found {
     id: i64,
     kind: i64,
-    state: i64,
+    pub(super) state: i64,
     class: i64,
     period: i64,
     content: i64,
     taken: i64,
     due: i64,
-    ends: i64,
+    pub(super) ends: i64,
     attempts: i64,
     holder: i64,
     leased: i64,
     sealed: Vec<u8>,
+    lane: String,
 }
 
 impl Found {
@@ -100,6 +104,7 @@ impl Found {
             leased: row.integer(11)?,
             // Octets that are none are a broken parcel, not a broken store: the others go on.
             sealed: row.octets(12).map(<[u8]>::to_vec).unwrap_or_default(),
+            lane: row.text(13)?.to_owned(),
         })
     }
 }
@@ -317,6 +322,37 @@ impl Custody for Store {
         Ok(counts)
     }
 
+    fn heaps(&mut self) -> Result<Vec<Heap>, StoreError> {
+        digest::heaps(self.db.statements())
+    }
+
+    fn happenings(&mut self, since: i64, until: i64) -> Result<Happenings, StoreError> {
+        digest::happenings(self.db.statements(), since, until)
+    }
+
+    fn digest(&mut self, now: i64) -> Result<DigestStanding, StoreError> {
+        digest::standing(self.db.statements(), now)
+    }
+
+    fn send_digest(&mut self, covered: Covered, letters: &[Deposit], now: i64) -> Result<bool, StoreError> {
+        let sealer = &self.sealer;
+        self.db.transaction(|tx| {
+            if !digest::claim(tx, covered, now)? {
+                return Ok(false);
+            }
+            for letter in letters {
+                for parcel in sealer.deposit(tx, letter, now)? {
+                    digest::letter(tx, covered, parcel)?;
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    fn digest_delivered(&mut self, parcel: i64, now: i64) -> Result<(), StoreError> {
+        digest::delivered(self.db.statements(), parcel, now)
+    }
+
     fn on_split_end(&mut self, compose: OnSplitEnd) {
         self.on_split_end = compose;
     }
@@ -341,6 +377,7 @@ impl Custody for Store {
             let broken = broken.cast_unsigned().min(all);
             tx.execute("DELETE FROM content WHERE NOT EXISTS (SELECT 1 FROM parcel WHERE parcel.content = content.id)", &[])?;
             let told = tx.execute("DELETE FROM told WHERE expires <= ?1", values![now])?;
+            digest::purge(tx, now)?;
             Ok(Purged { notices: all - broken, broken, told, keys: 0 })
         })?;
         crash::here(Point::CustodyRowsPurged);
@@ -429,6 +466,9 @@ impl Sealer {
     fn put(&self, tx: &mut (dyn Statements + '_), kind: Kind, parcel: &NewParcel, content: i64, now: i64) -> Result<i64, StoreError> {
         let class = parcel.state.class();
         let id = parcel.id.map_or_else(new_id, Ok)?;
+        if parcel.state == State::Tally {
+            Happened::Split.note(tx, parcel.sheet.lane(kind), now)?;
+        }
         // A list has no content.
         let content = if parcel.state == State::Tally { 0 } else { content };
         let (id, period, sealed) = self.seal(Table::Sheet, id, class, &sheet_octets(&parcel.sheet)?, now)?;
@@ -455,6 +495,9 @@ impl Sealer {
     /// Does what was decided about the parcel of this row; says the parcels that took its place.
     fn become_(&self, tx: &mut (dyn Statements + '_), row: &Found, decision: &Decision, now: i64) -> Result<Vec<i64>, StoreError> {
         let mut ids = Vec::new();
+        if let Some(what) = Happened::of(row, &decision.becomes, now) {
+            what.note(tx, &row.lane, now)?;
+        }
         match &decision.becomes {
             Becomes::Same => {
                 tx.execute("UPDATE parcel SET holder = 0, leased = 0 WHERE id = ?1 AND leased > 0", values![row.id])?;

@@ -12,16 +12,16 @@ fn sheet(to: &[&str]) -> Sheet {
     Sheet { reference: "LG-7F3KXXXX".into(), taken: NOW, reverse_path: "clerk@wragby.gov.uk".into(), recipients, ..Sheet::default() }
 }
 
-fn parcel(state: State, to: &[&str]) -> NewParcel {
+pub(super) fn parcel(state: State, to: &[&str]) -> NewParcel {
     NewParcel { id: None, state, due: NOW, ends: NOW + 5 * DAY, sheet: sheet(to) }
 }
 
-fn deposit(parcels: Vec<NewParcel>) -> Deposit {
+pub(super) fn deposit(parcels: Vec<NewParcel>) -> Deposit {
     Deposit { kind: Kind::Mail, content: b"Subject: Hedge\r\n\r\nMrs Ashby\r\n".to_vec(), parcels, told: vec![(b"once".to_vec(), DAY)] }
 }
 
 /// Each of these runs on every engine that is there.
-fn on_each(test: impl Fn(&mut dyn FnMut() -> Box<dyn Custody>)) {
+pub(super) fn on_each(test: impl Fn(&mut dyn FnMut() -> Box<dyn Custody>)) {
     with_options(|options| test(&mut || open(options).unwrap()));
 }
 
