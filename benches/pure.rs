@@ -202,6 +202,7 @@ fn loaded(files: &[(&str, &str)]) -> Result<Policy, Diagnostics> {
         domains: vec!["council.example".into()],
         clerk: Some("clerk@council.example".into()),
         chair: None,
+        review: None,
     };
     let (people, markings) = (People::default(), Markings::default());
     let listeners = [("submission".into(), Role::Submission)];

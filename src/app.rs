@@ -3,6 +3,8 @@
 //! One thread for each core, each with a runtime of its own: a session lives on the thread that accepted it, and shares with the
 //! others only the store's queue and a few counters. One more thread keeps the store's, the outbox's and the metrics' tasks.
 
+mod care;
+
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -136,6 +138,7 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     keeper.spawn(tidy(shared.clone()));
     keeper.spawn(watch_scanner(shared.clone()));
     keeper.spawn(rounds(shared.clone()));
+    keeper.spawn(care::watch(shared.clone()));
     drop(guard);
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);

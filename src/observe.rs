@@ -4,6 +4,7 @@
 //! figure's labels are listener names, rule ids and fixed words only, so that their number is bounded by the site file.
 
 pub mod crash;
+pub mod custody;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,6 +90,7 @@ pub struct Metrics {
     pub reloads: Counter,
     pub reloads_refused: Counter,
     judge_seconds: Histogram,
+    custody: custody::Custody,
     health: Health,
 }
 
@@ -183,6 +185,7 @@ impl Metrics {
         // From 10 µs, which a plain message takes, to 10 s.
         let judge_seconds = Histogram::new([0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]);
         registry.register_with_unit("judge", "Time from a complete message to its verdict", Unit::Seconds, judge_seconds.clone());
+        let custody = custody::Custody::register(&mut registry);
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -234,6 +237,7 @@ impl Metrics {
             reloads,
             reloads_refused,
             judge_seconds,
+            custody,
             health: Health::default(),
         }
     }
@@ -257,6 +261,11 @@ impl Metrics {
 
     pub fn upstream_error(&self, kind: UpstreamError) {
         self.upstream_errors[kind as usize].inc();
+    }
+
+    /// Of mail in the gateway's own care.
+    pub fn custody(&self) -> &custody::Custody {
+        &self.custody
     }
 
     pub fn health(&self) -> &Health {
@@ -352,6 +361,10 @@ pub enum Part {
     Dns,
     /// Records are purged on time, by a clock that is believed.
     Retention,
+    /// Mail in the gateway's own care leaves: nothing waits for long, and the upstreams that it waits for answer.
+    Queue,
+    /// The Clerk's digest is delivered every week.
+    Digest,
 }
 
 /// How a part is. Only `Failed` of a part that mail needs makes the gateway unhealthy; that is for who sets it to decide.
@@ -364,12 +377,22 @@ pub enum PartState {
 }
 
 impl Part {
-    const ALL: [Part; 8] =
-        [Part::Listeners, Part::Rules, Part::Records, Part::Outbox, Part::Upstream, Part::Scanner, Part::Dns, Part::Retention];
+    const ALL: [Part; 10] = [
+        Part::Listeners,
+        Part::Rules,
+        Part::Records,
+        Part::Outbox,
+        Part::Upstream,
+        Part::Scanner,
+        Part::Dns,
+        Part::Retention,
+        Part::Queue,
+        Part::Digest,
+    ];
 
     /// Not every site has it: while nothing was heard of it, it is not shown.
     fn is_optional(self) -> bool {
-        matches!(self, Part::Scanner | Part::Dns | Part::Retention)
+        matches!(self, Part::Scanner | Part::Dns | Part::Retention | Part::Queue | Part::Digest)
     }
 
     fn word(self) -> &'static str {
@@ -382,6 +405,8 @@ impl Part {
             Part::Scanner => "scanner",
             Part::Dns => "dns",
             Part::Retention => "retention",
+            Part::Queue => "queue",
+            Part::Digest => "digest",
         }
     }
 }

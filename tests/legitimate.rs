@@ -91,6 +91,7 @@ impl Parish {
             domains: self.domains.iter().map(|d| d.to_string()).collect(),
             clerk: Some(at("clerk")),
             chair: Some(at("chair")),
+            review: None,
         };
         let person = |(local, name): &(&str, &str)| Person { address: at(local), name: Some(name.to_string()), own_accounts: Vec::new() };
         let people = People { councillors: self.people.iter().map(person).collect(), staff: Vec::new(), ..People::default() };

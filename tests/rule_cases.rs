@@ -37,6 +37,7 @@ pub fn council() -> Council {
         domains: vec!["wragbyparishcouncil.gov.uk".into()],
         clerk: Some("clerk@wragbyparishcouncil.gov.uk".into()),
         chair: Some("chair@wragbyparishcouncil.gov.uk".into()),
+        review: None,
     }
 }
 

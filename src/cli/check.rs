@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::counted;
 use crate::config::{self, Diagnostics, Settings};
+use crate::office::digest;
 use crate::policy::outside::Source;
 use crate::policy::{Mode, Role, logic};
 
@@ -34,6 +35,7 @@ pub fn report(path: &Path) -> (String, bool) {
             ));
             out.push_str(&unjudged(settings));
             out.push_str(&out_of_place(settings));
+            out.push_str(&missed(settings));
         }
     }
     (out, settings.is_some())
@@ -45,6 +47,15 @@ pub fn tally(diagnostics: &Diagnostics) -> String {
     match diagnostics.count_warnings() {
         0 => errors,
         n => format!("{errors}, {}", counted(n, "warning")),
+    }
+}
+
+/// A digest that should have come. What is not there yet is not looked into.
+fn missed(settings: &Settings) -> String {
+    match digest::missed(settings, jiff::Timestamp::now()) {
+        Ok(None) => String::new(),
+        Ok(Some(text)) => format!("{text}\n"),
+        Err(error) => format!("Whether the weekly digest came could not be looked up: {error}\n"),
     }
 }
 

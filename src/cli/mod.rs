@@ -5,6 +5,7 @@ pub mod backup;
 pub mod bench;
 pub mod breach;
 pub mod check;
+pub mod digest;
 pub mod explain;
 pub mod held;
 mod holds;
@@ -64,6 +65,8 @@ enum Command {
     Held(held::Args),
     /// Mail that waits to be delivered: look, hasten, stop
     Queue(queue::Args),
+    /// What the Clerk is told every week: show it, or send it now
+    Digest(digest::Args),
     /// Keep what a case needs beyond its retention, by case number
     #[command(name = "hold-records")]
     HoldRecords(holds::Args),
@@ -122,6 +125,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         },
         Command::Held(arguments) => with(arguments.config.as_deref(), |settings| held::run(&arguments, settings)),
         Command::Queue(arguments) => with(arguments.config.as_deref(), |settings| queue::run(&arguments, settings)),
+        Command::Digest(arguments) => with(arguments.config.as_deref(), |settings| digest::run(&arguments, settings)),
         Command::HoldRecords(arguments) => with(arguments.config.as_deref(), |settings| holds::run(&arguments, settings)),
         Command::Retention(arguments) => with(arguments.config.as_deref(), |settings| retention::run(&arguments, settings)),
         Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings)),

@@ -32,6 +32,7 @@ pub struct Options<'a> {
     pub monitoring: Option<Monitoring>,
     pub records: Records,
     pub outbox: Option<Outbox>,
+    pub digest: Option<Digest>,
     pub limits: Limits,
     pub scan: Option<Scan>,
     pub dns: Option<Dns>,
@@ -55,6 +56,7 @@ pub struct Council {
     pub bank_accounts: Vec<Spanned<String>>,
     pub hostname: Said<String>,
     pub time_zone: Said<String>,
+    pub review: Said<jiff::civil::Date>,
 }
 
 /// `[rules]`; what is under `tune` is for the reader of rules.
@@ -160,6 +162,14 @@ pub struct Outbox {
     pub password_file: Said<PathBuf>,
 }
 
+pub struct Digest {
+    pub span: Span,
+    /// None: never.
+    pub day: Said<Option<jiff::civil::Weekday>>,
+    pub at: Said<jiff::civil::Time>,
+    pub to: Option<Vec<Spanned<Address>>>,
+}
+
 #[derive(Default)]
 pub struct Limits {
     pub message_size: Said<u64>,
@@ -253,6 +263,7 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
         monitoring: root.table("monitoring", "monitoring", d).map(|t| Monitoring::read(&t, d)),
         records: root.table("records", "records", d).map(|t| Records::read(&t, d)).unwrap_or_default(),
         outbox: root.table("outbox", "outbox", d).map(|t| Outbox::read(&t, d)),
+        digest: root.table("digest", "digest", d).map(|t| Digest::read(&t, d)),
         limits: root.table("limits", "limits", d).map(|t| Limits::read(&t, d)).unwrap_or_default(),
         scan: root.table("scan", "scan", d).map(|t| Scan::read(&t, d)),
         dns: root.table("dns", "dns", d).map(|t| Dns::read(&t, d)),
@@ -287,6 +298,7 @@ impl Council {
             bank_accounts: t.list("bank-accounts", bank_account, d).unwrap_or_default(),
             hostname: t.parsed("hostname", host_name, d),
             time_zone: t.text("time-zone", d),
+            review: t.parsed("review", units::month, d),
         }
     }
 }
@@ -425,6 +437,25 @@ impl Outbox {
             username: t.text("username", d),
             password_file: t.path("password-file", d),
         }
+    }
+}
+
+impl Digest {
+    fn read(t: &Table<'_>, d: &mut Diagnostics) -> Digest {
+        use jiff::civil::Weekday::*;
+        let days = [
+            ("monday", Some(Monday)),
+            ("tuesday", Some(Tuesday)),
+            ("wednesday", Some(Wednesday)),
+            ("thursday", Some(Thursday)),
+            ("friday", Some(Friday)),
+            ("saturday", Some(Saturday)),
+            ("sunday", Some(Sunday)),
+            ("never", None),
+        ];
+        let to = t.list("to", address, d);
+        t.not_empty("to", "Name who is to get the digest, or switch it off with day = \"never\".", d);
+        Digest { span: t.span(), day: t.choice("day", &days, d), at: t.parsed("at", units::clock, d), to }
     }
 }
 

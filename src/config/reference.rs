@@ -115,6 +115,7 @@ pub const KEYS: &[Key] = &[
     key("", "monitoring", "", "", "On what ground each message is recorded. Without this table there are hourly counts only."),
     key("", "records", "", "", "Where records are kept, sealed, and for how long."),
     key("", "outbox", "", "", "How the gateway sends mail of its own: notices to senders and the Clerk."),
+    key("", "digest", "", "", "The weekly digest that tells the Clerk how the council's mail fared and what is to be done."),
     key("", "limits", "", "", "What one message, one client and all together may take."),
     key(
         "",
@@ -179,6 +180,13 @@ pub const KEYS: &[Key] = &[
         "lychgate. and the first domain",
         "\"gateway.wragbyparishcouncil.gov.uk\"",
         "The name the gateway gives itself in greetings and Received lines.",
+    ),
+    key(
+        "council",
+        "review",
+        "no date is watched",
+        "\"2027-05\"",
+        "By the end of which month the adopted policy is to be reviewed. The weekly digest reminds of it, and `check` when it is past.",
     ),
     key("council", "time-zone", "Europe/London", "\"Europe/London\"", "The zone in which hours and dates of rules are meant."),
     //
@@ -402,6 +410,16 @@ pub const KEYS: &[Key] = &[
         "\"secrets/outbox-password\"",
         "A file with its password (chmod 600). Or in the environment: LYCHGATE_OUTBOX_PASSWORD.",
     ),
+    //
+    key(
+        "digest",
+        "day",
+        "monday",
+        "\"monday\"",
+        "The day on which the digest comes, or never. It is sent where there is a Clerk, unless this says never.",
+    ),
+    key("digest", "at", "08:00", "\"08:00\"", "At what time, by the council's clock."),
+    key("digest", "to", "the Clerk", "[\"clerk@wragbyparishcouncil.gov.uk\"]", "Who gets it. It names nobody and quotes no subject."),
     //
     key("limits", "message-size", "35MB", "\"35MB\"", "The largest message."),
     key("limits", "recipients", "1000", "1000", "Recipients of one message."),

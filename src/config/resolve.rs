@@ -12,8 +12,8 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options, Place};
 use super::settings::{
-    Clamd, Council, Database, DatabaseServer, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox, Pacing,
-    People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
+    Clamd, Council, Database, DatabaseServer, Digest, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox,
+    Pacing, People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
 use crate::message::protection::Strength;
@@ -40,6 +40,7 @@ pub fn settings(
     let monitoring = resolver.monitoring(d);
     let records = resolver.records(d);
     let outbox = resolver.outbox(&council, d);
+    let digest = resolver.digest(&council, d);
     let metrics = resolver.metrics(d);
     let scan = resolver.scan(d);
     let dkim = resolver.dkim(&council, d);
@@ -62,6 +63,7 @@ pub fn settings(
         monitoring,
         records,
         outbox,
+        digest,
         scan,
         dns: options.dns.as_ref().map(dns),
         dkim,
@@ -129,7 +131,24 @@ impl Resolver<'_> {
             }
         }
         let normal = |person: &Option<Spanned<Address>>| person.as_ref().map(|p| p.get_ref().normal());
-        Council { name: text(&council.name).unwrap_or_default(), domains, clerk: normal(&council.clerk), chair: normal(&council.chair) }
+        if let Some(review) = &council.review
+            && *review.get_ref() < jiff::Zoned::now().date()
+        {
+            let month = review.get_ref().strftime("%B %Y");
+            d.warning(
+                self.source,
+                review.span(),
+                format!("the policy was to be reviewed by the end of {month}"),
+                "When the council has reviewed it, write the month of the next review.",
+            );
+        }
+        Council {
+            name: text(&council.name).unwrap_or_default(),
+            domains,
+            clerk: normal(&council.clerk),
+            chair: normal(&council.chair),
+            review: said(&council.review),
+        }
     }
 
     fn upstreams(&self, d: &mut Diagnostics) -> Option<Vec<Arc<Upstream>>> {
@@ -568,6 +587,37 @@ impl Resolver<'_> {
             .or_else(|| Some(format!("gateway@{}", council.domains.first()?)))?;
         let answers = outbox.and_then(|o| o.answers.as_ref()).map_or_else(|| from.clone(), |a| a.get_ref().as_str().to_owned());
         Some(Outbox { upstream, from, answers, credential: username.map(|u| u.get_ref().clone()).zip(password) })
+    }
+
+    /// Due on Monday at eight to the Clerk, unless the file says otherwise.
+    fn digest(&self, council: &Council, d: &mut Diagnostics) -> Option<Digest> {
+        let digest = self.options.digest.as_ref();
+        let day = digest.and_then(|g| said(&g.day)).unwrap_or(Some(jiff::civil::Weekday::Monday));
+        let to: Vec<String> = match digest.and_then(|g| g.to.as_ref()) {
+            Some(to) => {
+                for who in to.iter().filter(|who| !council.domains.is_empty() && !is_internal(who.get_ref(), &council.domains)) {
+                    d.warning(
+                        self.source,
+                        who.span(),
+                        "the digest would leave the council",
+                        "Name an address at a domain of the council: it says how the council's mail fared.",
+                    );
+                }
+                to.iter().map(|who| who.get_ref().normal()).collect()
+            }
+            None => council.clerk.iter().cloned().collect(),
+        };
+        let day = day?;
+        if let Some(digest) = digest
+            && to.is_empty()
+            && digest.to.is_none()
+            && !self.options.broken
+        {
+            let help = "Add clerk under [council], or to = [\"clerk@…\"] here; day = \"never\" switches the digest off.";
+            d.error(self.source, digest.span.clone(), "the digest has nobody to go to", help);
+        }
+        let at = digest.and_then(|g| said(&g.at)).unwrap_or(jiff::civil::time(8, 0, 0, 0));
+        (!to.is_empty()).then_some(Digest { day, at, to })
     }
 
     fn scan(&self, d: &mut Diagnostics) -> Option<Scan> {

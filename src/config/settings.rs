@@ -20,6 +20,8 @@ pub struct Settings {
     pub monitoring: Option<Monitoring>,
     pub records: Records,
     pub outbox: Option<Outbox>,
+    /// None where nobody is to get it.
+    pub digest: Option<Digest>,
     pub limits: Limits,
     /// The virus scanner.
     pub scan: Option<Scan>,
@@ -52,6 +54,8 @@ pub struct Council {
     pub domains: Vec<String>,
     pub clerk: Option<String>,
     pub chair: Option<String>,
+    /// By the end of which month the adopted policy is to be reviewed: the last day of it.
+    pub review: Option<jiff::civil::Date>,
 }
 
 /// Who is who, beside the Clerk and the Chair.
@@ -299,6 +303,15 @@ impl std::fmt::Debug for Outbox {
             .field("credential", &self.credential.is_some())
             .finish()
     }
+}
+
+/// The Clerk's weekly digest: when it is due, by the council's clock, and who gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    pub day: jiff::civil::Weekday,
+    pub at: jiff::civil::Time,
+    /// In normal form; never empty.
+    pub to: Vec<String>,
 }
 
 impl Default for Retention {

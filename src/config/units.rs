@@ -95,6 +95,28 @@ pub fn other_order(text: &str) -> Option<String> {
     Some(format!("Write the year first: {date}."))
 }
 
+/// `2027-05`: the last day of that month.
+pub fn month(text: &str) -> Result<jiff::civil::Date, Fault> {
+    let parts = text.split_once('-').filter(|(year, month)| year.len() == 4 && month.len() == 2);
+    let first = parts.and_then(|(year, month)| jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok());
+    first.map(|day| day.last_of_month()).ok_or_else(|| {
+        let help = match text.parse::<jiff::civil::Date>() {
+            Ok(day) => format!("Write the month alone: \"{}\".", day.strftime("%Y-%m")),
+            Err(_) => "Write year and month: \"2027-05\".".into(),
+        };
+        Fault::new(format!("\"{text}\" is not a month"), help)
+    })
+}
+
+/// `08:00`, by the council's clock.
+pub fn clock(text: &str) -> Result<jiff::civil::Time, Fault> {
+    let digits = |t: &str| t.len() == 2 && t.bytes().all(|b| b.is_ascii_digit());
+    let parts = text.split_once(':').filter(|(hour, minute)| digits(hour) && digits(minute));
+    parts.and_then(|(hour, minute)| jiff::civil::Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()).ok_or_else(|| {
+        Fault::new(format!("\"{text}\" is not a time of day"), "Write hours and minutes, from \"00:00\" to \"23:59\": \"08:00\".")
+    })
+}
+
 /// `127.0.0.1:2525`, `[::1]:25`, `localhost:25`.
 pub fn socket(text: &str) -> Result<SocketAddr, Fault> {
     if let Ok(address) = text.parse() {

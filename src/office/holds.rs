@@ -117,10 +117,17 @@ pub fn prolong(options: &Options, case: &str, expires: Timestamp, now: Timestamp
     Ok(of_case.len())
 }
 
-/// Holds that end soon, and what the Clerk is to be told of each; [`told`] notes that it was.
+/// Holds that end soon and of which the Clerk was not told, and what they are to be told of each; [`told`] notes that it was.
 pub fn ending(keeping: &mut Keeping, now: Timestamp, zone: &TimeZone) -> Result<Vec<(Hold, String)>, Fault> {
+    let mut soon = soon(keeping, now, zone)?;
+    soon.retain(|(hold, _)| !hold.warned);
+    Ok(soon)
+}
+
+/// All holds that end soon.
+pub fn soon(keeping: &mut Keeping, now: Timestamp, zone: &TimeZone) -> Result<Vec<(Hold, String)>, Fault> {
     let mut soon = keeping.holds(now.as_millisecond())?;
-    soon.retain(|(hold, _)| !hold.warned && hold.expires <= now + (WARNING * 24).hours());
+    soon.retain(|(hold, _)| hold.expires <= now + (WARNING * 24).hours());
     let tell = |(hold, keeps): (Hold, Keeps)| {
         let text = format!(
             "The hold of records for case {} ends on {}; {} then go. If the case is still open: lychgate hold-records prolong --case {} --expires DATE --reason TEXT",

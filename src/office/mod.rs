@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod breach;
+pub mod digest;
 pub mod held;
 pub mod holds;
 pub mod keys;
@@ -64,6 +65,10 @@ pub enum Fault {
     NotYours(String, crate::outbox::held::NotYours),
     #[error("nothing waits under {0}; `lychgate queue list` shows what does")]
     NotQueued(String),
+    #[error("there is nobody to tell: name the Clerk under [council], or `to` under [digest]")]
+    NobodyToTell,
+    #[error("that week has not begun")]
+    NotYet,
     #[error("the site has no listener, and so nothing that mail could leave by")]
     NoOutbox,
     #[error("nothing in the record fits. It may have gone with its retention, or have been only counted")]

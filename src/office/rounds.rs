@@ -17,7 +17,7 @@ const LATE: SignedDuration = SignedDuration::from_hours(48);
 pub fn for_the_digest(options: &Options, now: Timestamp, zone: &TimeZone) -> Result<Vec<String>, Fault> {
     let mut keeping = Keeping::open(options)?;
     let mut out = requests::due(&mut keeping, now, 7, zone)?;
-    out.extend(holds::ending(&mut keeping, now, zone)?.into_iter().map(|(_, text)| text));
+    out.extend(holds::soon(&mut keeping, now, zone)?.into_iter().map(|(_, text)| text));
     let overview = keeping.retention(now.as_millisecond())?;
     if overview.clock_ahead > 0 {
         out.push("The gateway's clock is ahead of what can be true, so records are not deleted on its word. First look at the clock; `lychgate retention show` says more.".into());

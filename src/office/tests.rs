@@ -48,8 +48,13 @@ fn settings() -> Settings {
 
 /// With the store in this folder.
 fn settings_in(base: &Path) -> Settings {
+    settings_with("", base)
+}
+
+/// With further tables.
+fn settings_with(more: &str, base: &Path) -> Settings {
     let mut diagnostics = Diagnostics::new();
-    let settings = crate::config::load_with("lychgate.toml", SITE.into(), base, &|_| None, &mut diagnostics);
+    let settings = crate::config::load_with("lychgate.toml", format!("{SITE}\n{more}"), base, &|_| None, &mut diagnostics);
     settings.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 
@@ -347,7 +352,7 @@ async fn a_round_keeps_what_came_since_and_tells_the_clerk_once() {
         rounds::round(&settings, Some(&outbox)).await.unwrap();
         let notices = outbox
             .custody(|custody, _| {
-                let which = custody::Which { kind: custody::Kind::Notice, state: State::Waiting, most: 10, due: None };
+                let which = custody::Which { kind: custody::Kind::Notice, state: State::Waiting, most: 100, due: None };
                 custody
                     .list(which)?
                     .into_iter()
@@ -506,4 +511,71 @@ fn other_rules_are_held_against_what_is_kept() {
         assert_eq!(looked.last().map(|a| a.purpose.as_str()), Some("replay: before the rules change"));
         assert_eq!(replay::json(&report).lines().count(), 1 + report.rules.len() + 1 + 1);
     });
+}
+
+#[test]
+fn the_digest_is_gathered_sent_once_and_missed_when_it_does_not_leave() {
+    let folder = Folder::new();
+    let options = Options { monitoring: Some(Monitoring { mandatory: false, subject: true }), ..folder.prepared() };
+    written(&options);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(told_of_the_week(&options, &folder));
+}
+
+async fn told_of_the_week(options: &Options, folder: &Folder) {
+    use crate::office::digest::{self, Asked, Live, Scanner};
+    use crate::outbox::{Outbox, Standing};
+
+    const MONITORED: &str = "[monitoring]\npurposes = [\"effective-operation\"]\nnotice-version = \"2026-05\"\nnotice-date = 2026-05-14\nimpact-assessment = \"Minute 2026/41\"\n";
+    let settings = settings_with(MONITORED, &folder.path(""));
+    let digest = settings.digest.clone().expect("there is a Clerk");
+    assert_eq!((digest.day, digest.to.clone()), (jiff::civil::Weekday::Monday, vec![CLERK.to_string()]));
+    let outbox = {
+        let ours = crate::outbox::Options::of(&settings).unwrap();
+        let tls = crate::transport::tls::client_config(&ours.upstream).unwrap();
+        Outbox::at_rest(ours, tls).unwrap()
+    };
+    let now = Timestamp::now();
+    assert_eq!(digest::missed(&settings, now).unwrap(), None, "nobody has waited for one");
+    let begun = outbox.digest_standing().await.unwrap();
+    assert_eq!(digest::due(&settings, &begun, now), None, "not in the first hour");
+    let later = now + (9 * 24).hours();
+    let covered = digest::due(&settings, &begun, later).expect("a week is over");
+    assert_eq!(covered.since, begun.told);
+    assert!(digest::missed(&settings, later + 48.hours()).unwrap().is_some_and(|said| said.contains("none has come since")));
+
+    let live = || Live { standing: Standing::default(), scanner: Scanner::None, more: vec!["A sealed code was used.".into()] };
+    // As the week would be: what is there now is in it.
+    let covered = custody::Covered { since: (now - 1.hour()).as_millisecond(), until: (now + 1.hour()).as_millisecond() };
+    assert!(digest::send(&settings, &outbox, covered, live()).await.unwrap());
+    assert!(!digest::send(&settings, &outbox, covered, live()).await.unwrap(), "once");
+    let letters = outbox
+        .custody(|custody, _| {
+            let waiting = custody::Which { kind: custody::Kind::Notice, state: State::Waiting, most: 100, due: None };
+            custody
+                .list(waiting)?
+                .iter()
+                .map(|p| Ok(String::from_utf8(custody.content(p.id)?.unwrap()).unwrap()))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .unwrap();
+    let letters: Vec<&String> = letters.iter().filter(|l| l.contains("Subject: Mail gateway: ")).collect();
+    assert_eq!(letters.len(), 1);
+    let letter = letters[0].replace("=\r\n", "");
+    assert!(letter.contains("Subject: Mail gateway: 1 day to ") && letter.contains("Auto-Submitted: auto-generated"), "{letter}");
+    assert!(letter.contains("Judged: 4 (0)") && letter.contains("A sealed code was used."), "{letter}");
+    assert!(
+        letter.contains("hide-recipients: 1 (0)\r\n  \"=E2=80=A6 asked me to\"") || letter.contains("\u{2026} asked me to"),
+        "{letter}"
+    );
+    for nobody in ["ashby", "jo@", "Hedge", "bob", "Allotments"] {
+        assert!(!letter.to_lowercase().contains(&nobody.to_lowercase()), "{nobody}: {letter}");
+    }
+    assert!(accesses(options).unwrap().iter().any(|a| a.who == "the gateway" && a.purpose.contains("reasons for overrides")));
+
+    let page = digest::show(&settings, Asked::SoFar, now, "clerk").unwrap();
+    assert!(page.text.contains("Held: 3, the oldest since") && page.text.contains("To be delivered: 1,"), "{}", page.text);
+    assert_eq!(digest::send_now(&settings, Asked::SoFar, now, &doer("asked for it")).unwrap(), 1);
+    let week = Asked::Week((now + (30 * 24).hours()).to_zoned(TimeZone::UTC).date());
+    assert!(matches!(digest::show(&settings, week, now, "clerk"), Err(Fault::NotYet)));
 }

@@ -21,7 +21,7 @@ use super::{Options, Pace, Setup, Shared};
 use crate::config::settings::UpstreamTls;
 use crate::observe::crash::{self, Point};
 use crate::records::StoreError;
-use crate::records::custody::{Becomes, Decision, Kind, LEASE, NewParcel, Parcel, State};
+use crate::records::custody::{Becomes, Custody, Decision, Kind, LEASE, NewParcel, Parcel, State};
 
 /// Letters on one connection: providers limit them, and a lost connection should cost little.
 const TOGETHER: usize = 20;
@@ -51,11 +51,15 @@ pub(super) async fn run(mut setup: watch::Receiver<Arc<Setup>>, desk: Desk, shar
                     match ended {
                         Ok(Ok(())) => {
                             trouble = 0;
+                            shared.heard.answers(&setup_now.options.upstream.name);
                             continue;
                         }
                         ended => {
                             trouble = trouble.saturating_add(1);
                             let trouble_is = ended.map_or(Trouble::Slow, |e| e.err().unwrap_or(Trouble::Slow));
+                            if trouble_is.is_silence() {
+                                shared.heard.silent(&setup_now.options.upstream.name);
+                            }
                             let pause = trouble_is.pause(&setup_now.options.pace, trouble);
                             let waiting = shared.waiting.load(Ordering::Relaxed);
                             tracing::warn!(
@@ -180,6 +184,11 @@ impl Trouble {
         }
     }
 
+    /// The upstream is not there; otherwise it said no.
+    fn is_silence(self) -> bool {
+        matches!(self, Trouble::Connection | Trouble::Tls | Trouble::Slow)
+    }
+
     /// A wrong password is not tried often: providers lock the account.
     fn pause(self, pace: &Pace, times: u32) -> Duration {
         if self == Trouble::Credential { pace.longest } else { backoff(pace, times.saturating_sub(1), 128) }
@@ -265,7 +274,7 @@ async fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
             Err(trouble) => {
                 // A letter that the upstream breaks off at must not keep the others waiting behind it.
                 if !matches!(trouble, Trouble::Sender(_)) {
-                    settle(desk, letter.parcel.id, put_off(letter.parcel, &options.pace)).await?;
+                    settle(desk, letter.parcel.id, put_off(letter.parcel, &options.pace), false).await?;
                 }
                 return Err(trouble);
             }
@@ -278,7 +287,7 @@ async fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
             }
             Fate::Later => (None, put_off(letter.parcel.clone(), &options.pace)),
         };
-        settle(desk, letter.parcel.id, decision).await?;
+        settle(desk, letter.parcel.id, decision, fate == Fate::Delivered).await?;
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -299,10 +308,17 @@ fn put_off(letter: Parcel, pace: &Pace) -> Decision {
 }
 
 /// The store must hear what became of a letter, however long it takes to come back: otherwise it would be sent again.
-async fn settle(desk: &Desk, id: i64, decision: Decision) -> Result<(), Trouble> {
+async fn settle(desk: &Desk, id: i64, decision: Decision, delivered: bool) -> Result<(), Trouble> {
     loop {
         let decided = decision.clone();
-        match desk.with(move |custody, now| custody.settle(vec![(id, decided)], now)).await {
+        let act = move |custody: &mut dyn Custody, now| {
+            if delivered {
+                // First: a crash in between has it sent again, and does not have it missed.
+                custody.digest_delivered(id, now)?;
+            }
+            custody.settle(vec![(id, decided)], now)
+        };
+        match desk.with(act).await {
             Ok(()) => return Ok(()),
             Err(StoreError::Stopped) => return Err(Trouble::Connection),
             Err(error) => {

@@ -359,6 +359,7 @@ impl Flight {
             Ok(connection) => connection,
             Err(trouble) => {
                 let upstream = &lane.upstream.name;
+                self.shared.heard.silent(upstream);
                 tracing::warn!(event = "lane_trouble", %upstream, %trouble, "mail in custody waits");
                 if parcel.ends > now() {
                     self.put_back(id).await;
@@ -371,6 +372,7 @@ impl Flight {
                 return Landed::Trouble;
             }
         };
+        self.shared.heard.answers(&lane.upstream.name);
         lane.passes_dsn.store(connection.extensions.dsn, Ordering::Relaxed);
         let go = async || self.field.is_sure() && !self.shared.is_stopping();
         let leg = leg::send(&mut connection, &parcel.sheet, &content, &plan, go).await;
@@ -382,6 +384,7 @@ impl Flight {
                 landed
             }
             Leg::Broken(error) => {
+                self.shared.heard.silent(&lane.upstream.name);
                 tracing::warn!(event = "delivery_broken", upstream = %lane.upstream.name, %error, "a message in custody is tried again");
                 self.settle(parcel, Vec::new(), content.as_bytes()).await;
                 Landed::Trouble
@@ -492,6 +495,7 @@ impl Flight {
     }
 
     fn count(&self, fates: &[(usize, Fate)]) {
+        self.shared.heard.answered(&self.field.lane.upstream.name, fates);
         for (_, fate) in fates {
             let counter = match fate {
                 Fate::Delivered { .. } => &self.shared.mail_delivered,

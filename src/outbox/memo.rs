@@ -5,8 +5,8 @@ use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 
-use super::Options;
 use super::letter::{bare_id, is_plain_id, line, plain};
+use super::{Options, Page};
 use crate::records::StoreError;
 use crate::records::sealing::random_octets;
 use crate::smtp::address::{Address, Charset};
@@ -23,15 +23,30 @@ pub(super) fn compose(
     options: &Options,
     now: i64,
 ) -> Result<Vec<u8>, StoreError> {
-    // What is no address could carry commands into the envelope.
-    Address::parse(to, Charset::Utf8).map_err(|_| StoreError::Damaged)?;
-    let id: String = random_octets::<16>()?.iter().map(|b| format!("{b:02x}")).collect();
-    let domain = options.from.rsplit_once('@').map_or("localhost", |(_, d)| d);
     let mut text = String::new();
     for paragraph in paragraphs {
         line(&mut text, &plain(paragraph, TEXT));
         text.push_str("\r\n");
     }
+    letter(to, about, subject, text, options, now)
+}
+
+/// The same of a page, whose lines stay as they are.
+pub(super) fn page(to: &str, page: &Page, options: &Options, now: i64) -> Result<Vec<u8>, StoreError> {
+    let mut text = String::new();
+    for said in page.text.lines() {
+        let bare = said.trim_start_matches(' ');
+        line(&mut text, &format!("{}{}", &said[..said.len() - bare.len()], plain(bare, TEXT)));
+    }
+    text.push_str("\r\n");
+    letter(to, None, &page.subject, text, options, now)
+}
+
+fn letter(to: &str, about: Option<&str>, subject: &str, mut text: String, options: &Options, now: i64) -> Result<Vec<u8>, StoreError> {
+    // What is no address could carry commands into the envelope.
+    Address::parse(to, Charset::Utf8).map_err(|_| StoreError::Damaged)?;
+    let id: String = random_octets::<16>()?.iter().map(|b| format!("{b:02x}")).collect();
+    let domain = options.from.rsplit_once('@').map_or("localhost", |(_, d)| d);
     line(&mut text, &format!("This was written by the mail gateway of {}. Replies to it are not read.", plain(&options.council, 80)));
     let mut message = MessageBuilder::new()
         .date(Date::new(now / 1000))

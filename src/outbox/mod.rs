@@ -19,6 +19,7 @@ mod letter;
 mod memo;
 mod pace;
 pub mod stamp;
+mod standing;
 mod vigil;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -34,11 +35,12 @@ pub use self::departure::{Departure, author_domains};
 use self::desk::{Desk, Job, Keeper};
 pub use self::lanes::{Chronicle, LaneOptions};
 pub use self::pace::estimate;
+pub use self::standing::{Answers, LaneStanding, Standing};
 
 use crate::config::settings::{Role, Settings, Upstream};
 use crate::policy::answer::Choice;
 use crate::policy::{Disposition, Match, Notice, Person};
-use crate::records::custody::{self, Custody, Deposit};
+use crate::records::custody::{self, Covered, Custody, Deposit, DigestStanding};
 use crate::records::{self, StoreError};
 use crate::smtp::Durable;
 
@@ -245,6 +247,7 @@ struct Shared {
     arrivals: watch::Sender<u64>,
     stopping: AtomicBool,
     chronicle: OnceLock<Arc<dyn Chronicle>>,
+    heard: standing::Heard,
     mail: AtomicU64,
     held: AtomicU64,
     stopped: AtomicU64,
@@ -365,6 +368,20 @@ impl Outbox {
         self.accept(deposit).await.map(drop)
     }
 
+    /// Sends a digest to each of these people, unless any gateway has sent it before: then false. On the disk when this returns.
+    pub async fn digest(&self, covered: Covered, to: &[String], page: &Page) -> Result<bool, StoreError> {
+        let letters = digest_letters(to, page, &self.inner.options.borrow().options, desk::now())?;
+        let sent =
+            self.inner.desk().ok_or(StoreError::Stopped)?.with(move |custody, now| custody.send_digest(covered, &letters, now)).await?;
+        self.inner.shared.arrive();
+        Ok(sent)
+    }
+
+    /// How the digests stand.
+    pub async fn digest_standing(&self) -> Result<DigestStanding, StoreError> {
+        self.inner.desk().ok_or(StoreError::Stopped)?.with(|custody, now| custody.digest(now)).await
+    }
+
     /// Does something with the custody store on its own thread: `act` gets the time too. Waits where much waits.
     pub async fn custody<T: Send + 'static>(
         &self,
@@ -425,6 +442,21 @@ impl Outbox {
         // Without senders and without a setup the two workers end.
         self.inner.desk.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// A letter of several lines, for the Clerk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub subject: String,
+    /// Lines end in LF; blanks at their beginning stay.
+    pub text: String,
+}
+
+/// The letters of a digest, one for each person. `now` in milliseconds since 1970. Errors if somebody is no address.
+pub fn digest_letters(to: &[String], page: &Page, options: &Options, now: i64) -> Result<Vec<Deposit>, StoreError> {
+    let gives_up = now.saturating_add(i64::try_from(options.pace.gives_up.as_millis()).unwrap_or(i64::MAX));
+    let letter = |to: &String| Ok(desk::notice_to(to, memo::page(to, page, options, now)?, Vec::new(), now, gives_up, ""));
+    to.iter().map(letter).collect()
 }
 
 impl Inner {

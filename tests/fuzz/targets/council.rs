@@ -88,6 +88,7 @@ pub fn load(files: &[Arc<Source>], mode: Mode, diagnostics: &mut Diagnostics) ->
         domains: vec!["wragbyparishcouncil.gov.uk".into()],
         clerk: Some("clerk@wragbyparishcouncil.gov.uk".into()),
         chair: Some("chair@wragbyparishcouncil.gov.uk".into()),
+        review: None,
     };
     let person = Person {
         address: "cllr.elm@wragbyparishcouncil.gov.uk".into(),

@@ -45,6 +45,7 @@ fn compile(text: &str) -> Diagnostics {
         domains: vec!["wragbyparishcouncil.gov.uk".into()],
         clerk: Some("clerk@wragbyparishcouncil.gov.uk".into()),
         chair: Some("chair@wragbyparishcouncil.gov.uk".into()),
+        review: None,
     };
     let people = People {
         councillors: vec![Person {
