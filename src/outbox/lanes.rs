@@ -168,9 +168,13 @@ impl Lane {
                 landed = flying.join_next(), if !flying.is_empty() => self.land(landed, &mut ids, &shared_field.setup.options),
                 () = tokio::time::sleep_until(wake), if free => {}
                 changed = arrivals.changed(), if free => if changed.is_err() { return },
-                changed = setup.changed() => if changed.is_err() {
-                    while flying.join_next().await.is_some() {}
-                    return;
+                changed = setup.changed() => match changed {
+                    // Waiting for it has marked it as seen, and the loop looks for what was not.
+                    Ok(()) => setup.mark_changed(),
+                    Err(_) => {
+                        while flying.join_next().await.is_some() {}
+                        return;
+                    }
                 },
                 _ = renewal.tick(), if !ids.is_empty() => self.renew(&ids, shared_field).await,
             }
