@@ -12,6 +12,7 @@ use crate::support::{CLERK, below_received, difference};
 mod cases;
 mod commands;
 mod custody;
+mod digest;
 mod keeping;
 mod keys;
 mod large;
