@@ -91,9 +91,7 @@ fn show(shared: &Shared, standing: &Standing, happened: &Happenings) {
     ] {
         figures.decided(outcome, total(what));
     }
-    let late = |since: Option<i64>| since.is_some_and(|since| now - since > digest::LATE.as_millis() as i64);
-    let stuck = standing.lanes.iter().any(|lane| lane.set_aside > 0 || late(lane.waiting_since));
-    let degraded = stuck || standing.silent().next().is_some() || late(standing.notices_since);
+    let degraded = standing.is_stuck(now, i64::try_from(digest::LATE.as_millis()).unwrap_or(i64::MAX));
     shared.metrics.health().set(Part::Queue, if degraded { PartState::Degraded } else { PartState::Ok });
 }
 

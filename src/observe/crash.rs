@@ -53,6 +53,10 @@ points! {
     DecisionWritten = "decision-written",
     /// What was decided about a parcel is committed; who decided has not been told.
     Decided = "decided",
+    /// A digest and its letters are written, and not committed.
+    DigestWritten = "digest-written",
+    /// A digest and its letters are committed; nobody has been told.
+    DigestSent = "digest-sent",
     /// Rows of custody have gone; their keys have not.
     CustodyRowsPurged = "custody-rows-purged",
     /// Keys of custody have gone.

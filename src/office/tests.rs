@@ -579,3 +579,38 @@ async fn told_of_the_week(options: &Options, folder: &Folder) {
     let week = Asked::Week((now + (30 * 24).hours()).to_zoned(TimeZone::UTC).date());
     assert!(matches!(digest::show(&settings, week, now, "clerk"), Err(Fault::NotYet)));
 }
+
+#[test]
+fn the_digest_says_what_rules_did_by_their_titles() {
+    use crate::office::digest::letter_lines;
+    use crate::records::Figures;
+
+    let settings = settings_with("[rules]\npaths = [\"rules/wragby\"]\n", Path::new(env!("CARGO_MANIFEST_DIR")));
+    let title = |id: &str| settings.policy.rules().iter().find(|r| *r.id == *id).map(|r| r.title.to_string()).expect("it is shipped");
+    let counted = |all: &[(&str, &str, u64)]| Figures {
+        rules: all.iter().map(|(rule, mode, n)| ((rule.to_string(), mode.to_string()), *n)).collect(),
+        ..Figures::default()
+    };
+    let week = counted(&[
+        ("forward-to-own-account", "warn", 3),
+        ("hide-recipients", "enforce", 11),
+        ("hide-recipients", "overridden", 2),
+        ("confidential-must-be-encrypted", "enforce", 12),
+        ("gone-by-now", "observe", 1),
+    ]);
+    let before = counted(&[("hide-recipients", "enforce", 9), ("confidential-must-be-encrypted", "overridden", 1)]);
+    let (rules, overrides, forwarded) = letter_lines(&settings.policy, &week, &before);
+    let said: Vec<String> = rules.iter().map(|r| format!("{}: {}: {} ({})", r.title, r.what, r.week, r.before)).collect();
+    assert_eq!(
+        said,
+        [
+            format!("{}: refused: 12 (0)", title("confidential-must-be-encrypted")),
+            format!("{}: addresses hidden: 11 (9)", title("hide-recipients")),
+            format!("{}: warned only (in force: told of): 3 (0)", title("forward-to-own-account")),
+            "gone-by-now: watched only (in force: matched): 1 (0)".into(),
+        ]
+    );
+    let said: Vec<String> = overrides.iter().map(|o| format!("[{}] {}: {} ({})", o.word, o.title, o.week, o.before)).collect();
+    assert_eq!(said[0], format!("[show-recipients] {}: 2 (0)", title("hide-recipients")));
+    assert_eq!((said.len(), forwarded), (2, (3, 0)));
+}

@@ -81,9 +81,12 @@ impl Standing {
         standing
     }
 
-    /// The upstreams for which mail waits and that do not answer.
-    pub fn silent(&self) -> impl Iterator<Item = &LaneStanding> {
-        self.lanes.iter().filter(|l| l.waiting > 0 && l.answers.silent.is_some())
+    /// Whether something does not leave as it should: mail waits for an upstream that does not answer, or has waited longer than `late`
+    /// milliseconds, or cannot be opened. What an operator stopped and what is held waits for people.
+    pub fn is_stuck(&self, now: i64, late: i64) -> bool {
+        let is_late = |since: Option<i64>| since.is_some_and(|since| now - since > late);
+        let lane = |l: &LaneStanding| l.set_aside > 0 || is_late(l.waiting_since) || (l.waiting > 0 && l.answers.silent.is_some());
+        self.lanes.iter().any(lane) || is_late(self.notices_since)
     }
 }
 
@@ -177,6 +180,23 @@ mod tests {
         };
         let lanes = vec![LaneStanding { set_aside: 1, ..named("gone") }, provider, named("quiet")];
         assert_eq!(standing, Standing { lanes, notices: 2, notices_since: Some(7) });
+    }
+
+    #[test]
+    fn what_waits_for_people_is_not_stuck_and_what_waits_for_an_upstream_is() {
+        let lane = LaneStanding { name: "provider".into(), held: 3, held_since: Some(0), stopped: 2, ..LaneStanding::default() };
+        let stuck = |change: &dyn Fn(&mut Standing)| {
+            let mut standing = Standing { lanes: vec![lane.clone()], ..Standing::default() };
+            change(&mut standing);
+            standing.is_stuck(1_000, 100)
+        };
+        assert!(!stuck(&|_| {}));
+        assert!(!stuck(&|s| (s.lanes[0].waiting, s.lanes[0].waiting_since) = (1, Some(900))));
+        assert!(stuck(&|s| (s.lanes[0].waiting, s.lanes[0].waiting_since) = (1, Some(899))));
+        assert!(stuck(&|s| (s.lanes[0].waiting, s.lanes[0].answers.silent) = (1, Some(999))));
+        assert!(!stuck(&|s| s.lanes[0].answers.silent = Some(0)), "nothing waits for it");
+        assert!(stuck(&|s| s.lanes[0].set_aside = 1));
+        assert!(stuck(&|s| (s.notices, s.notices_since) = (1, Some(1))));
     }
 
     #[test]

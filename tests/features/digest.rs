@@ -98,6 +98,36 @@ fn the_digest_comes_once_over_restarts_and_is_missed_until_it_comes() {
 }
 
 #[test]
+fn a_crash_while_it_is_sent_neither_loses_nor_doubles_it() {
+    if !cfg!(debug_assertions) || std::env::var_os("LYCHGATE_BINARY").is_some() {
+        return crate::support::skip("the digest's crash points", "a release build has none");
+    }
+    for point in ["digest-written", "digest-sent"] {
+        let (provider, metrics) = (Provider::start(Behaviour::default()), loopback(port()));
+        let mut gateway = site(point, provider.address).table(&format!("[metrics]\nbind = \"{metrics}\"")).start();
+        eventually("the beginning of the watch", || health(metrics, "digest", "ok"));
+        gateway.kill();
+        back(&gateway, 20);
+        gateway.set_environment(&[("LYCHGATE_CRASH", point)]);
+        // It may end while it starts.
+        let _ = gateway.try_restart();
+        let status = gateway.wait(PATIENCE);
+        assert!(status.is_none_or(|status| !status.success()), "{point}");
+        gateway.set_environment(&[]);
+        gateway.restart();
+        eventually("the digest", || (!digests(&provider).is_empty()).then_some(()));
+        eventually("all is well", || health(metrics, "digest", "ok"));
+        gateway.kill();
+        gateway.restart();
+        eventually("a look", || health(metrics, "digest", "ok"));
+        let marker = letter("marker", "jo@outside.test", "[CONFIDENTIAL] marker", "x");
+        assert_eq!(send(&gateway, "in", CLERK, &["jo@outside.test"], &marker).code, 550);
+        eventually("the notice", || provider.heard().messages.iter().any(|m| text(m).contains("<marker@")).then_some(()));
+        assert_eq!(digests(&provider).len(), 1, "{point}");
+    }
+}
+
+#[test]
 fn who_switches_it_off_gets_none_and_misses_none() {
     let sink = Sink::start(&["PIPELINING"]);
     let metrics = loopback(port());

@@ -215,6 +215,13 @@ impl Site {
     }
 }
 
+/// The lines about rules, for a test of their words.
+#[cfg(test)]
+pub(super) fn letter_lines(policy: &Policy, week: &Figures, before: &Figures) -> (Vec<RuleLine>, Vec<OverrideLine>, (u64, u64)) {
+    let forwarded = (forwards(policy, week), forwards(policy, before));
+    (rule_lines(policy, week, before), override_lines(policy, week, before, Vec::new()), forwarded)
+}
+
 /// What a rule does to a message, after the fact.
 fn done(rule: &Rule) -> &'static str {
     let then = &rule.then;

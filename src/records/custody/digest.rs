@@ -255,6 +255,22 @@ mod tests {
     }
 
     #[test]
+    fn of_gateways_that_try_at_the_same_moment_one_sends_it() {
+        on_each(|open| {
+            let digest = Covered { since: NOW, until: NOW + 7 * DAY };
+            open().digest(NOW).unwrap();
+            let stores: Vec<_> = (0..4).map(|_| open()).collect();
+            let sent: usize = std::thread::scope(|scope| {
+                let send =
+                    |mut store: Box<dyn Custody>| scope.spawn(move || store.send_digest(digest, &letters(1), NOW + 7 * DAY).unwrap());
+                let tries: Vec<_> = stores.into_iter().map(send).collect();
+                tries.into_iter().filter_map(|t| t.join().unwrap().then_some(())).count()
+            });
+            assert_eq!((sent, waiting(open().as_mut()).len()), (1, 1));
+        });
+    }
+
+    #[test]
     fn what_a_clock_that_was_ahead_sent_did_not_happen() {
         on_each(|open| {
             let mut custody = open();

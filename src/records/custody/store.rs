@@ -336,7 +336,7 @@ impl Custody for Store {
 
     fn send_digest(&mut self, covered: Covered, letters: &[Deposit], now: i64) -> Result<bool, StoreError> {
         let sealer = &self.sealer;
-        self.db.transaction(|tx| {
+        let sent = self.db.transaction(|tx| {
             if !digest::claim(tx, covered, now)? {
                 return Ok(false);
             }
@@ -345,8 +345,13 @@ impl Custody for Store {
                     digest::letter(tx, covered, parcel)?;
                 }
             }
+            crash::here(Point::DigestWritten);
             Ok(true)
-        })
+        })?;
+        if sent {
+            crash::here(Point::DigestSent);
+        }
+        Ok(sent)
     }
 
     fn digest_delivered(&mut self, parcel: i64, now: i64) -> Result<(), StoreError> {
