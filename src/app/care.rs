@@ -1,7 +1,7 @@
 //! What the gateway looks at by itself about mail in its own care: the figures of it, and the Clerk's digest in time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -12,8 +12,9 @@ use crate::office::digest::{self, Live, Scanner};
 use crate::outbox::{LaneStanding, Outbox, Standing};
 use crate::records::custody::{Happened, Happenings};
 
-/// How often it is looked.
+/// How often it is looked, and the part of the store's time that looking takes at most where much is in it.
 const EACH: Duration = Duration::from_secs(5);
+const PART: u32 = 50;
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -25,6 +26,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     let mut first: Option<Happenings> = None;
     let mut overdue = false;
     loop {
+        let from = Instant::now();
         let looked = async {
             let (standing, happened) = outbox.standing(began).await?;
             let first = first.get_or_insert_with(|| happened.clone());
@@ -32,7 +34,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             digest_in_time(&shared, &outbox, standing, &mut overdue).await
         };
         let pause = match looked.await {
-            Ok(()) => EACH,
+            Ok(()) => EACH.max(from.elapsed() * PART),
             Err(error) => {
                 tracing::error!(event = "digest_failed", %error, "mail in custody could not be looked after; this is tried again in a minute");
                 PAUSE

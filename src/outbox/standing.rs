@@ -32,8 +32,6 @@ pub struct LaneStanding {
     pub held: u64,
     /// Cannot be opened.
     pub set_aside: u64,
-    /// Messages that leave as one copy for each outsider, and whose last copy is not settled.
-    pub splits: u64,
     /// Since when the oldest has been waiting to be delivered, in milliseconds since 1970. One that was held waits since it was let go.
     pub waiting_since: Option<i64>,
     /// When the oldest that is held was taken.
@@ -74,7 +72,8 @@ impl Standing {
                 State::Stopped => lane.stopped = heap.parcels,
                 State::Held => (lane.held, lane.held_since, lane.held_until) = (heap.parcels, Some(heap.taken), Some(heap.ends)),
                 State::Broken => lane.set_aside = heap.parcels,
-                State::Tally => lane.splits = heap.parcels,
+                // A list is no message.
+                State::Tally => {}
             }
         }
         standing.lanes = lanes.into_values().collect();
@@ -169,15 +168,8 @@ mod tests {
         ];
         let standing = Standing::of(&heaps, ["provider".into(), "quiet".into()], 100);
         let named = |name: &str| LaneStanding { name: name.into(), ..LaneStanding::default() };
-        let provider = LaneStanding {
-            waiting: 3,
-            waiting_since: Some(50),
-            held: 1,
-            held_since: Some(2),
-            held_until: Some(90),
-            splits: 1,
-            ..named("provider")
-        };
+        let provider =
+            LaneStanding { waiting: 3, waiting_since: Some(50), held: 1, held_since: Some(2), held_until: Some(90), ..named("provider") };
         let lanes = vec![LaneStanding { set_aside: 1, ..named("gone") }, provider, named("quiet")];
         assert_eq!(standing, Standing { lanes, notices: 2, notices_since: Some(7) });
     }
