@@ -37,7 +37,7 @@ pub enum Outcome {
     Overridden,
     /// Passed by the gateway, and refused for good by the mail provider.
     ProviderRefused,
-    /// Taken into custody or let go, and then refused for good or given up.
+    /// Mail out of custody that was refused for good for one of its recipients, or given up.
     Bounced,
 }
 
@@ -60,7 +60,8 @@ impl Outcome {
     fn of(entry: &Entry) -> impl Iterator<Item = Outcome> {
         let passed = entry.disposition == Disposition::Deliver;
         let judged = entry.stage == Stage::Judged;
-        let refused = entry.outcome.as_ref().is_some_and(|o| o.code / 100 == 5 && (!judged || o.upstream_reply.is_some()));
+        let refused = entry.outcome.as_ref().is_some_and(|o| o.code / 100 == 5 && o.upstream_reply.is_some());
+        let bounced = entry.envelope.recipients.iter().any(|r| r.reply_code / 100 == 5);
         let does = |words: &[&str]| {
             let mut forced = entry.matches.iter().filter(|m| m.mode == Mode::Enforce && m.overridden.is_none());
             passed && forced.any(|m| m.actions.iter().any(|a| words.contains(a)))
@@ -72,7 +73,7 @@ impl Outcome {
             (Outcome::Warned, entry.matches.iter().any(|m| m.mode == Mode::Warn && m.overridden.is_none())),
             (Outcome::Overridden, entry.matches.iter().any(|m| m.overridden.is_some())),
             (Outcome::ProviderRefused, judged && passed && refused),
-            (Outcome::Bounced, !judged && refused),
+            (Outcome::Bounced, !judged && bounced),
         ]
         .into_iter()
         .filter_map(|(outcome, is)| is.then_some(outcome))
@@ -233,7 +234,10 @@ mod tests {
             record(now, &|e| e.outcome = Some(End { code: 552, upstream_reply: Some("552 full".into()) }));
             // What comes out of custody is no further message.
             record(now, &|e| e.stage = Stage::Answered);
-            record(now, &|e| (e.stage, e.outcome) = (Stage::Answered, Some(End::own(554))));
+            record(now, &|e| {
+                e.stage = Stage::Answered;
+                e.envelope.recipients.push(crate::policy::Recipient { reply_code: 554, ..e.envelope.recipients[0].clone() });
+            });
             record(now - 48.hours(), &|_| {});
             in_runtime(async { recorder.flush().await.unwrap() });
             recorder.stop();

@@ -14,7 +14,7 @@ fn a_clock_that_jumps_loses_nothing_in_custody() {
     for (name, jump) in [("back", -4 * DAY), ("two", 2 * DAY), ("ahead", 4 * DAY)] {
         let (sink, arrivals) = Arrivals::upstream();
         let away = loopback(port());
-        let table = "[outbox]\nupstream = \"away\"\nfrom = \"gate@wragby.test\"";
+        let table = "[digest]\nday = \"never\"\n[outbox]\nupstream = \"away\"\nfrom = \"gate@wragby.test\"";
         let Some(site) = around(site("clock", sink.address).upstream("away", away, "none", "").table(table), "a wrong clock") else {
             return;
         };
