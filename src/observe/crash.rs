@@ -75,6 +75,8 @@ points! {
     RecordWritten = "record-written",
     /// A group of records is committed; nobody has been told.
     RecordCommitted = "record-committed",
+    /// An entry of the access log is committed, and the keyring does not know it.
+    AccessLogged = "access-logged",
     /// The upstream has taken a message that is relayed; its client has not been told.
     Relayed = "relayed",
 }

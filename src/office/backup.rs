@@ -98,8 +98,8 @@ pub fn restored_words(restored: &Restored, options: &Options, how: How, zone: &T
 mod tests {
     use super::*;
     use crate::office::tests::doer;
+    use crate::records::access::accesses;
     use crate::records::tests::Folder;
-    use crate::records::trace::accesses;
 
     #[test]
     fn both_are_logged_and_told_with_what_to_look_at() {

@@ -126,8 +126,8 @@ pub fn given_up_words(given_up: &GivenUp, now: Timestamp, zone: &TimeZone) -> St
 mod tests {
     use super::*;
     use crate::office::tests::doer;
+    use crate::records::access::accesses;
     use crate::records::tests::Folder;
-    use crate::records::trace::accesses;
 
     #[test]
     fn a_change_is_logged_and_told_with_what_to_do_next() {

@@ -18,7 +18,8 @@ pub mod rounds;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-use crate::records::trace::{self, Question};
+use crate::records::access;
+use crate::records::trace::Question;
 use crate::records::{Options, StoreError};
 
 /// Who does something, and why.
@@ -90,7 +91,7 @@ impl Doer {
         if purpose.is_empty() {
             return Err(Fault::Purpose);
         }
-        Ok(trace::log(options, &about, &format!("{act}: {purpose}"), &self.who)?)
+        Ok(access::log(options, &about, &format!("{act}: {purpose}"), self.who.as_str())?)
     }
 }
 

@@ -79,7 +79,7 @@ pub fn run(options: &Options, policy: &Policy, zone: &TimeZone, since: Timestamp
     }
     let mut report = Report::default();
     let purpose = format!("replay: {}", doer.purpose.trim());
-    let unreadable = replay::each(options, since, &purpose, &doer.who, &mut |row, names| report.add(row, names, policy, zone))?;
+    let unreadable = replay::each(options, since, &purpose, doer.who.as_str(), &mut |row, names| report.add(row, names, policy, zone))?;
     report.unreadable += unreadable;
     Ok(report)
 }

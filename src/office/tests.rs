@@ -10,12 +10,13 @@ use super::*;
 use crate::config::{Diagnostics, Settings};
 use crate::office::rights::requests;
 use crate::policy::past::Imprint;
+use crate::records::access::accesses;
 use crate::records::custody::{self, Deposit, NewParcel, Origin, Recipient, Sheet, State};
 use crate::records::holds::Scope;
 use crate::records::place::Monitoring;
 use crate::records::rights::Kind;
 use crate::records::tests::{Folder, entry, matched};
-use crate::records::trace::{Question, accesses, look_up};
+use crate::records::trace::{Question, look_up};
 use crate::records::{Keeping, Options, Outcome, Recorder};
 
 const CLERK: &str = "clerk@wragby.gov.uk";

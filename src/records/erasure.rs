@@ -17,7 +17,7 @@ use super::past::either_way;
 use super::sealing::{Kind, PeriodKey, RowPlace, Table};
 use super::tests::{Folder, entry, everything, in_runtime, matched, number, on_each_engine};
 use super::trace::look_up;
-use super::{Entry, Options, RecordClass, Recorder, SiteKey, retention};
+use super::{Entry, Options, RecordClass, Recorder, SiteKey, access, retention};
 use crate::policy::past::Imprint;
 
 const CLERK: &str = "clerk@wragby.gov.uk";
@@ -40,7 +40,8 @@ impl Copy {
         let mut copy = Copy { rows: Vec::new(), hashes: BTreeSet::new(), told: Vec::new() };
         for (location, table, sql) in [
             (database, Table::Record, "SELECT id, class, period, sealed FROM record"),
-            (database, Table::Access, "SELECT id, CAST(4 AS BIGINT), period, sealed FROM access"),
+            (database, Table::Access, "SELECT place, CAST(4 AS BIGINT), period, sealed FROM access_log"),
+            (database, Table::Approval, "SELECT id, CAST(4 AS BIGINT), period, sealed FROM access_request"),
             (custody, Table::Content, "SELECT id, class, period, sealed FROM content"),
             (custody, Table::Sheet, "SELECT id, class, period, sealed FROM parcel"),
         ] {
@@ -131,6 +132,7 @@ fn written(folder: &Folder) -> (Options, Vec<(Kind, String)>) {
     });
     look_up(&options, &everything(), "to see", "clerk").unwrap();
     let now = Timestamp::now().as_millisecond();
+    access::requests::add(&options, access::tests::request(access::requests::State::Asked, Timestamp::now()), now).unwrap();
     let sheet =
         Sheet { recipients: vec![To { address: ASHBY.into(), parameters: String::new(), state: Default::default() }], ..Sheet::default() };
     let parcel = |state| NewParcel { id: None, state, due: now, ends: now + DAY, sheet: sheet.clone() };
@@ -173,7 +175,7 @@ fn a_copy_from_before_the_purge_cannot_be_read_after_it() {
             }
             _ => (Copy::of(&options.database, &options.custody), SiteKey::read(&options.key_file).unwrap()),
         };
-        assert_eq!(copy.rows.len(), 20 + 1 + 2 + 2);
+        assert_eq!(copy.rows.len(), 20 + 1 + 1 + 2 + 2);
         // Before: everything opens and everything can be looked up, so that the trials are worth something.
         let before = options.open_ring().unwrap().everything();
         assert_eq!(copy.tried_with(&before, &known), (copy.rows.len(), known.len()));
@@ -184,7 +186,7 @@ fn a_copy_from_before_the_purge_cannot_be_read_after_it() {
 
         purge(&options);
 
-        for table in ["record", "batch", "access", "past", "circle", "rate"] {
+        for table in ["record", "batch", "access_log", "access_request", "past", "circle", "rate"] {
             assert_eq!(number(&options.database, &format!("SELECT count(*) FROM {table}")), 0, "{table}");
         }
         for table in ["parcel", "content", "told"] {

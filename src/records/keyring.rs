@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::access::chain::{Gap, Head, Why};
 use super::database::{Database, Durability, Location, Row, Schema, Statements, Value, values};
 use super::rotation;
 use super::sealing::{PeriodKey, Print, SiteKey, Wrapping, random_key, random_octets};
@@ -25,7 +26,12 @@ pub(super) const SCHEMA: Schema = Schema {
          CREATE TABLE IF NOT EXISTS erasure (id INTEGER PRIMARY KEY, until INTEGER NOT NULL, sealed BLOB NOT NULL)",
         // Which site it belongs to, and the prints of the site keys that it has been wrapped with.
         "CREATE TABLE site (id BLOB PRIMARY KEY, made INTEGER NOT NULL) WITHOUT ROWID;
-         CREATE TABLE site_key (print BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID"],
+         CREATE TABLE site_key (print BLOB PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID",
+        // The end of the access log, what is known of its gaps, and what the break-glass code is known by.
+        "CREATE TABLE access_head (one INTEGER PRIMARY KEY, number INTEGER NOT NULL, digest BLOB NOT NULL);
+         CREATE TABLE access_gap (first INTEGER NOT NULL, why INTEGER NOT NULL, last INTEGER NOT NULL, digest BLOB NOT NULL,
+                                  noted INTEGER NOT NULL, PRIMARY KEY (first, why)) WITHOUT ROWID;
+         CREATE TABLE glass (one INTEGER PRIMARY KEY, made INTEGER NOT NULL, digest BLOB NOT NULL)"],
 };
 
 /// The keys, unwrapped as they are needed.
@@ -351,6 +357,73 @@ impl Keyring {
     pub(super) fn forget_erasures(&self, now: i64) -> Result<(), StoreError> {
         let gone = self.execute("DELETE FROM erasure WHERE until <= ?1", values![now])?;
         self.rewrite(gone, "erasure")
+    }
+
+    /// The end of the access log as far as the keyring knows it; none before there was a chain.
+    pub(super) fn access_head(&self) -> Result<Option<Head>, StoreError> {
+        let read =
+            |row: &dyn Row| Ok(Head { number: row.integer(0)?, digest: row.octets(1)?.try_into().map_err(|_| StoreError::Damaged)? });
+        self.db.borrow_mut().statements().first("SELECT number, digest FROM access_head", &[], read)
+    }
+
+    /// The log has another end. One that came late is not taken for the last.
+    pub(super) fn set_access_head(&self, head: &Head) -> Result<(), StoreError> {
+        let set = "INSERT INTO access_head (one, number, digest) VALUES (1, ?1, ?2) ON CONFLICT (one) DO UPDATE
+                   SET number = excluded.number, digest = excluded.digest WHERE access_head.number < excluded.number";
+        self.execute(set, values![head.number, &head.digest[..]]).map(drop)
+    }
+
+    /// What the keyring that was here before knew of the access log is not forgotten with it.
+    pub(super) fn take_access_head(&self, before: &Keyring) -> Result<(), StoreError> {
+        before.access_head()?.map_or(Ok(()), |head| self.set_access_head(&head))?;
+        before.gaps()?.iter().try_for_each(|gap| self.note_gap(gap))
+    }
+
+    pub(super) fn note_gap(&self, gap: &Gap) -> Result<(), StoreError> {
+        let note = "INSERT INTO access_gap (first, why, last, digest, noted) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (first, why) DO UPDATE
+                    SET last = excluded.last, digest = excluded.digest, noted = excluded.noted";
+        self.execute(note, values![gap.first, gap.why as i64, gap.last, &gap.digest[..], gap.noted]).map(drop)
+    }
+
+    /// What is known of the gaps of the access log, in order.
+    pub(super) fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
+        let all = "SELECT first, last, digest, why, noted FROM access_gap ORDER BY first, why";
+        self.db.borrow_mut().statements().all(all, &[], |row| {
+            let digest = row.octets(2)?.try_into().map_err(|_| StoreError::Damaged)?;
+            Ok(Gap { first: row.integer(0)?, last: row.integer(1)?, digest, why: Why::of(row.integer(3)?)?, noted: row.integer(4)? })
+        })
+    }
+
+    /// Gaps up to this number that were noted before this time.
+    pub(super) fn forget_gaps(&self, up_to: i64, before: i64) -> Result<(), StoreError> {
+        self.execute("DELETE FROM access_gap WHERE last <= ?1 AND noted <= ?2", values![up_to, before]).map(drop)
+    }
+
+    /// What the break-glass code is known by, and when it was made.
+    pub(super) fn glass(&self) -> Result<Option<(Vec<u8>, i64)>, StoreError> {
+        let all = "SELECT digest, made FROM glass";
+        self.db.borrow_mut().statements().first(all, &[], |row| Ok((row.octets(0)?.to_vec(), row.integer(1)?)))
+    }
+
+    /// There is one code: a new one takes the old one's place.
+    pub(super) fn set_glass(&self, digest: &[u8], now: i64) -> Result<(), StoreError> {
+        let set = "INSERT INTO glass (one, made, digest) VALUES (1, ?1, ?2) ON CONFLICT (one) DO UPDATE
+                   SET made = excluded.made, digest = excluded.digest";
+        self.execute(set, values![now, digest]).map(drop)
+    }
+
+    /// A copy of the keyring may hold a code that was used since: only the one that was good in the keyring before stays.
+    pub(super) fn settle_glass(&self, before: Option<&Keyring>) -> Result<(), StoreError> {
+        let good = before.map(Keyring::glass).transpose()?.flatten();
+        match self.glass()? {
+            Some((digest, made)) if good != Some((digest.clone(), made)) => self.break_glass(&digest).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Uses the code up; says whether it was there still.
+    pub(super) fn break_glass(&self, digest: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.execute("DELETE FROM glass WHERE digest = ?1", values![digest])? > 0)
     }
 
     /// Drops one period's key.

@@ -3,7 +3,8 @@
 //! One row a message, written by one thread in groups ([`Recorder`]), sealed under keys of its class and period ([`sealing`],
 //! [`keyring`]), found again by keyed hashes ([`trace`]), purged on time ([`retention`]). Beside it stands an index of past mail
 //! that holds keyed hashes and nothing else, where a rule asks for one ([`past`]), and counts of the last hours ([`rates`]). Mail that is in the gateway's own care
-//! (notices, later held mail) has a store of its own ([`custody`]), fully synchronous.
+//! (notices, later held mail) has a store of its own ([`custody`]), fully synchronous. Who looked at any of it, and why, is in a log of
+//! its own, chained so that nothing can be taken out of it ([`access`]).
 //!
 //! What is done to it now and then stands beside the writer ([`Keeping`]): holds of records by case number ([`holds`]), the signed
 //! receipts of purges ([`receipts`]), and people's rights over what is kept of them ([`rights`]).
@@ -12,6 +13,7 @@
 //! address can be looked up, none can be listed), but for those whom a hold, a request or an erasure names; a credential. Without `[monitoring]` nothing but hourly counts is kept, and a
 //! message marked personal is only counted (SI 2018/356; the monitoring notice says the same).
 
+pub mod access;
 pub mod backup;
 pub mod custody;
 pub(crate) mod database;

@@ -35,6 +35,9 @@ pub struct Receipt {
     /// What is kept beyond its time, by case number.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back: BTreeMap<String, u64>,
+    /// Where the access log begins now, if entries of it went: number and digest of the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<super::access::chain::Anchor>,
     /// The machine's clock was ahead of what can be true by so many milliseconds, and was not believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_ahead: Option<i64>,

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::access::{self, Identity};
 use super::database::{Statements, values};
 use super::keyring::Period;
 use super::row::{self, Row};
@@ -19,9 +20,9 @@ pub type Each<'e> = dyn FnMut(&Row, &Names<'_>) + 'e;
 
 /// Opens every row since then, after writing to the access log who did so and why. Gives how many could not be opened. Works beside a
 /// running gateway.
-pub fn each(options: &Options, since: Timestamp, purpose: &str, who: &str, each: &mut Each<'_>) -> Result<u64, StoreError> {
+pub fn each(options: &Options, since: Timestamp, purpose: &str, who: impl Into<Identity>, each: &mut Each<'_>) -> Result<u64, StoreError> {
     let until = Timestamp::now();
-    trace::log(options, &Question { since, until, ..Question::default() }, purpose, who)?;
+    access::log(options, &Question { since, until, ..Question::default() }, purpose, who)?;
     let (mut db, ring) = trace::open(options)?;
     let mut unreadable = 0;
     for class in [RecordClass::Events, RecordClass::Incidents] {

@@ -16,7 +16,7 @@ use super::holds::{self, Net};
 use super::keeping::reading;
 use super::keyring::{Keyring, millis};
 use super::store::{SERIAL, Store, first_id};
-use super::{RecordClass, StoreError, past, receipts, rights, tally};
+use super::{RecordClass, StoreError, access, past, receipts, rights, tally};
 
 pub use super::receipts::{ClassReceipt, Receipt};
 
@@ -59,7 +59,7 @@ impl Store {
                 tx.serial(SERIAL)?;
                 if let Some(shorter) = shorter {
                     match class {
-                        RecordClass::Access => drop(tx.execute("UPDATE access SET expires = expires - ?1", values![shorter])?),
+                        RecordClass::Access => drop(tx.execute("UPDATE access_log SET expires = expires - ?1", values![shorter])?),
                         RecordClass::Contacts => {
                             for table in past::TABLES {
                                 tx.execute(&format!("UPDATE {table} SET expires = expires - ?1"), values![shorter])?;
@@ -201,12 +201,13 @@ impl Store {
     }
 
     fn purge_access(&mut self, now: i64, i: usize, receipt: &mut Receipt) -> Result<u64, StoreError> {
-        let holder = self.purger;
+        let (holder, ring, options) = (self.purger, &mut self.ring, &self.options);
+        access::chain::adopt(&mut self.db, ring)?;
         let gone = self.db.transaction(|tx| {
-            let delete = "DELETE FROM access WHERE id IN (SELECT id FROM access ORDER BY id LIMIT ?2) AND expires <= ?1";
-            let gone = tx.execute(delete, values![now, PIECE])?;
+            let (gone, anchor) = access::chain::purge(tx, ring, options, now, PIECE)?;
             if gone > 0 {
                 receipt.classes[i].rows += gone;
+                receipt.access_log = anchor;
                 receipts::note(tx, holder, receipt)?;
             }
             Ok(gone)
@@ -254,6 +255,7 @@ impl Store {
             tx.serial(SERIAL)?;
             receipt.counts += tally::purge(tx, now)?;
             rights::notes::purge(tx, now)?;
+            access::requests::purge(tx, now)?;
             tx.execute("DELETE FROM request WHERE closed > 0 AND closed <= ?1", values![closed])?;
             let (by_class, cases) = Net::all(tx, ring)?.held_back(tx, now)?;
             receipt.held_back = cases;
@@ -305,7 +307,7 @@ pub fn run(options: &super::Options, confirmed: bool) -> Result<Receipt, StoreEr
 pub(super) fn remaining(tx: &mut (dyn Statements + '_), class: RecordClass) -> Result<u64, StoreError> {
     let number = i64::from(class.number());
     let left = match class {
-        RecordClass::Access => tx.number("SELECT count(*) FROM access", &[])?,
+        RecordClass::Access => tx.number("SELECT count(*) FROM access_log", &[])?,
         RecordClass::Contacts => {
             tx.number("SELECT (SELECT count(*) FROM past) + (SELECT count(*) FROM circle) + (SELECT count(*) FROM rate)", &[])?
         }
@@ -375,7 +377,7 @@ pub(super) fn overview(db: &mut Database, ring: &Keyring, options: &super::Optio
         for (class, rows) in CLASSES.into_iter().zip(rows) {
             let (from, to) = (first_id(class), first_id(class) + (1 << 56));
             let oldest = match class {
-                RecordClass::Access => tx.first("SELECT expires FROM access ORDER BY id LIMIT 1", &[], |row| row.integer(0))?,
+                RecordClass::Access => tx.first("SELECT expires FROM access_log ORDER BY number LIMIT 1", &[], |row| row.integer(0))?,
                 RecordClass::Contacts => tx.first("SELECT min(expires) FROM past", &[], |row| row.optional(0))?.flatten(),
                 _ => {
                     let first = "SELECT expires FROM record WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1";

@@ -142,6 +142,8 @@ pub enum Kind {
     Rate = 10,
     /// A domain that a message names.
     Domain = 11,
+    /// A code that was mailed to somebody.
+    Code = 12,
 }
 
 /// The place of a sealed row: what its seal is bound to.
@@ -169,6 +171,8 @@ pub enum Table {
     Note = 23,
     Request = 24,
     Erasure = 25,
+    /// What two people do together.
+    Approval = 26,
 }
 
 impl RowPlace {

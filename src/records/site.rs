@@ -70,7 +70,7 @@ fn lost(db: &mut Database, ring: &Keyring, options: &Options, now: i64) -> Resul
     let tx = db.statements();
     let index = "SELECT class, period, CAST(sum(rows) AS BIGINT), max(newest) FROM batch GROUP BY class, period";
     tx.each(index, &[], &mut |row| need(row, row.integer(0)?, 1))?;
-    for (table, class) in [("access", RecordClass::Access), ("past", RecordClass::Contacts)] {
+    for (table, class) in [("access_log", RecordClass::Access), ("past", RecordClass::Contacts)] {
         let all = format!("SELECT period, count(*), max(expires) FROM {table} GROUP BY period");
         tx.each(&all, &[], &mut |row| need(row, i64::from(class.number()), 0))?;
     }
@@ -136,7 +136,7 @@ pub fn accept_loss(options: &Options, now: i64) -> Result<GivenUp, StoreError> {
                     given_up.rows += db.statements().execute(&format!("DELETE FROM {table} = ?1"), values![period])?;
                 }
             }
-            RecordClass::Access => given_up.rows += db.statements().execute("DELETE FROM access WHERE period = ?1", values![period])?,
+            RecordClass::Access => given_up.rows += super::access::chain::give_up(&mut db, &ring, period, now)?,
             RecordClass::Contacts => {
                 for table in super::past::TABLES {
                     given_up.rows += db.statements().execute(&format!("DELETE FROM {table} WHERE period = ?1"), values![period])?;

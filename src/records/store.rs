@@ -218,7 +218,7 @@ pub(super) fn migrate(db: &mut Database) -> Result<(), StoreError> {
 }
 
 /// All that stand in the record's database.
-pub(super) const SCHEMAS: &[&Schema] = &[&SCHEMA, &past::SCHEMA, &super::keeping::SCHEMA, &super::site::SCHEMA];
+pub(super) const SCHEMAS: &[&Schema] = &[&SCHEMA, &past::SCHEMA, &super::keeping::SCHEMA, &super::site::SCHEMA, &super::access::SCHEMA];
 
 /// Row numbers are never used twice, so that a late completion cannot reach another message's row.
 fn take_numbers(tx: &mut (dyn Statements + '_), class: RecordClass, count: i64) -> Result<i64, StoreError> {

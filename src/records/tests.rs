@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan};
 
+use super::access::accesses;
 use super::database::Location;
 use super::entry::{Class, Classes, Entry, Outcome, Stage};
 use super::place::Monitoring;
-use super::trace::{Question, accesses, look_up};
+use super::trace::{Question, look_up};
 use super::*;
 use crate::config::settings::Retention;
 use crate::policy::verdict::FactSummary;

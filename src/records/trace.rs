@@ -5,16 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::aead::NONCE_LEN;
 use jiff::Timestamp;
 
+use super::access::{self, Identity};
 use super::database::{Database, Durability, Statements, values};
 use super::holds::Net;
 use super::keeping::reading;
-use super::keyring::{Keyring, Period, millis};
+use super::keyring::{Keyring, Period};
 use super::rights::{Note, notes};
 use super::row::{self, Row};
-use super::sealing::{Kind, LookUpKey, Nonces, RowPlace, Table};
+use super::sealing::{Kind, LookUpKey, RowPlace, Table};
 use super::store::migrate;
 use super::{Keeping, Options, RecordClass, StoreError};
 
@@ -60,9 +60,9 @@ pub const MOST: usize = 5_000;
 
 /// Looks up, after writing who looked, for what and why to the access log. Without that log nothing is shown. Works beside a
 /// running gateway.
-pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str) -> Result<Answer, StoreError> {
+pub fn look_up(options: &Options, question: &Question, purpose: &str, who: impl Into<Identity>) -> Result<Answer, StoreError> {
     let (mut db, mut ring) = open(options)?;
-    log_access(&mut db, &mut ring, options, question, purpose, who)?;
+    access::append(&mut db, &mut ring, options, question, purpose, &who.into())?;
     let mut answer = Answer::default();
     for class in [RecordClass::Events, RecordClass::Incidents] {
         for period in ring.periods(class, question.since.as_millisecond(), question.until.as_millisecond())? {
@@ -74,12 +74,6 @@ pub fn look_up(options: &Options, question: &Question, purpose: &str, who: &str)
     answer.cut |= answer.hits.len() > MOST;
     answer.hits.truncate(MOST);
     Ok(answer)
-}
-
-/// Writes to the access log who did something else than look up, to whose rows and why.
-pub fn log(options: &Options, question: &Question, purpose: &str, who: &str) -> Result<(), StoreError> {
-    let (mut db, mut ring) = open(options)?;
-    log_access(&mut db, &mut ring, options, question, purpose, who)
 }
 
 pub(super) fn open(options: &Options) -> Result<(Database, Keyring), StoreError> {
@@ -221,67 +215,4 @@ impl Sought {
             && self.sender.as_deref().is_none_or(|s| normal(&row.sender) == s)
             && self.reference.as_deref().is_none_or(|r| row::reference_key(&row.reference) == r)
     }
-}
-
-/// What one access-log row says.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Access {
-    pub time: Timestamp,
-    pub who: String,
-    pub purpose: String,
-    pub sender: Option<String>,
-    pub recipient: Option<String>,
-    pub message_id: Option<String>,
-    pub reference: Option<String>,
-    pub since: Timestamp,
-    pub until: Timestamp,
-}
-
-fn log_access(
-    db: &mut Database,
-    ring: &mut Keyring,
-    options: &Options,
-    question: &Question,
-    purpose: &str,
-    who: &str,
-) -> Result<(), StoreError> {
-    let time = Timestamp::now();
-    let retention = options.retention_of(RecordClass::Access);
-    let period = ring.at(RecordClass::Access, time.as_millisecond(), retention)?;
-    let access = Access {
-        time,
-        who: who.into(),
-        purpose: purpose.into(),
-        sender: question.sender.clone(),
-        recipient: question.recipient.clone(),
-        message_id: question.message_id.clone(),
-        reference: question.reference.clone(),
-        since: question.since,
-        until: question.until,
-    };
-    let mut sealed = vec![0; NONCE_LEN];
-    serde_json::to_writer(&mut sealed, &access).map_err(|_| StoreError::Damaged)?;
-    let expires = time.as_millisecond().saturating_add(millis(retention));
-    db.transaction(|tx| {
-        let insert = "INSERT INTO access (period, expires, sealed) VALUES (?1, ?2, ?3) RETURNING id";
-        let row = tx.first(insert, values![period.starts, expires, &[][..]], |row| row.integer(0))?.ok_or(StoreError::Damaged)?;
-        let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: period.starts };
-        period.key.seal(&place, &mut Nonces::new(), &mut sealed)?;
-        tx.execute("UPDATE access SET sealed = ?2 WHERE id = ?1", values![row, &sealed])?;
-        Ok(())
-    })
-}
-
-/// The access log, oldest first.
-pub fn accesses(options: &Options) -> Result<Vec<Access>, StoreError> {
-    let (mut db, ring) = open(options)?;
-    let read = |row: &dyn super::database::Row| Ok((row.integer(0)?, row.integer(1)?, row.octets(2)?.to_vec()));
-    let mut all = Vec::new();
-    for (row, starts, mut sealed) in db.statements().all("SELECT id, period, sealed FROM access ORDER BY id", &[], read)? {
-        let Some(period) = ring.period(RecordClass::Access, starts)? else { continue };
-        let place = RowPlace { table: Table::Access, row, class: RecordClass::Access, period: starts };
-        let plain = period.key.open(&place, &mut sealed)?;
-        all.push(serde_json::from_slice(plain).map_err(|_| StoreError::Damaged)?);
-    }
-    Ok(all)
 }

@@ -27,6 +27,8 @@ fn by(point: Point) -> By {
         Point::SiteKeyMade | Point::RingMade | Point::DatabaseNamed | Point::SiteKeyNamed => By::FirstStart,
         // Passed once a week: tests/features/digest.rs.
         Point::DigestWritten | Point::DigestSent => By::Nobody,
+        // Office work, not mail: src/records/access/tests.rs.
+        Point::AccessLogged => By::Nobody,
         _ => By::Load,
     }
 }

@@ -15,10 +15,10 @@ use crate::config::Settings;
 use crate::message::View;
 use crate::office::masks::Masks;
 use crate::office::{Doer, Fault, about, address, length};
+use crate::records::access::{Access, accesses};
 use crate::records::custody::{Custody, Fate, Kind, State};
 use crate::records::holds::Scope;
 use crate::records::rights::{self, Dossier, OwnParcel, OwnRow, Part};
-use crate::records::trace::{Access, accesses};
 use crate::records::{Keeping, Options};
 
 /// What was written.

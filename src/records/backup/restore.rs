@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::frame::{Head, Item, Reader};
 use super::{Fault, Holds, Manifest};
+use crate::records::access::chain::note_restored;
 use crate::records::custody::State;
 use crate::records::database::{Cell, Database, Durability, Location, Schema, Statements, Value, values};
 use crate::records::keyring::{self, Keyring};
@@ -86,9 +87,11 @@ pub fn restore(options: &Options, from: &Path, keyring_from: Option<&Path>, how:
         let mut ring = Keyring::of(&tried.at, &options.key_file)?;
         ring_signed.verify(&signer(&mut ring)?)?;
         check(&mut ring, &manifest, from, &signed)?;
+        ring.settle_glass(before.as_ref().filter(|b| b.site() == ring.site()))?;
         // Whoever was forgotten since is in the keyring that is there, and in no other.
         if let Some(mut before) = before.filter(|b| b.site() == ring.site()) {
             merge(&mut before, &mut ring)?;
+            ring.take_access_head(&before)?;
         }
         drop(ring);
         if options.keyring.file().is_some() {
@@ -132,7 +135,10 @@ pub fn restore(options: &Options, from: &Path, keyring_from: Option<&Path>, how:
     if let Some((folder, ring_manifest, tried)) = ring_rows {
         Making::of(&options.keyring).fill(&[&keyring::SCHEMA], &[(folder, ring_manifest)], &mut |_| Ok(()))?;
         let mut ring = Keyring::of(&options.keyring, &options.key_file)?;
-        merge(&mut Keyring::of(&tried.at, &options.key_file)?, &mut ring)?;
+        let mut merged = Keyring::of(&tried.at, &options.key_file)?;
+        merge(&mut merged, &mut ring)?;
+        ring.take_access_head(&merged)?;
+        ring.settle_glass(Some(&merged))?;
     }
     // Without a record under its name nothing starts.
     if let Some(database) = options.database.file() {
@@ -141,6 +147,7 @@ pub fn restore(options: &Options, from: &Path, keyring_from: Option<&Path>, how:
     unnamed.iter().try_for_each(Making::name)?;
 
     place::prepare(options)?;
+    note_restored(options, now.as_millisecond())?;
     let forgotten = again(options, now.as_millisecond())?;
     // The clock has been looked at above.
     let receipt = retention::run(options, true)?;

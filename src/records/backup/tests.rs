@@ -9,10 +9,11 @@ use jiff::{SignedDuration, ToSpan};
 use super::make::make_watched;
 use super::*;
 use crate::policy::past::Imprint;
+use crate::records::access::accesses;
 use crate::records::custody::{self, Deposit, Kind, NewParcel, Sheet, State, Which};
 use crate::records::database::{Database, Durability, Location};
 use crate::records::tests::{Folder, entry, everything, in_runtime, matched, number, on_each_engine};
-use crate::records::trace::{Question, accesses, look_up};
+use crate::records::trace::{Question, look_up};
 use crate::records::{Keeping, Options, Recorder, prepare, retention, rotation};
 
 const CLERK: &str = "clerk@wragby.gov.uk";
