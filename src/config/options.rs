@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostics, Source};
-use super::settings::{Clamd, ListenerTls, Log, Network, UpstreamTls};
+use super::settings::{Clamd, Duty, ListenerTls, Log, Network, TwoPeople, UpstreamTls};
 use super::syntax;
 use super::table::Table;
 use super::units::{self, Fault};
@@ -41,6 +41,8 @@ pub struct Options<'a> {
     pub metrics: Option<Metrics>,
     pub log: Said<Log>,
     pub people: People,
+    /// What takes two people.
+    pub two_people: Option<Vec<Spanned<TwoPeople>>>,
     pub markings: Markings,
     pub encryption: Encryption,
     /// The file has faults of syntax, which may hide what seems to be missing.
@@ -220,6 +222,14 @@ pub struct People {
     pub staff: Vec<Spanned<(Option<String>, Address)>>,
     /// A council address, and accounts of the same person's own.
     pub own_accounts: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
+    pub insiders: Vec<Insider>,
+}
+
+/// `[people.NAME]`.
+pub struct Insider {
+    pub name: Spanned<String>,
+    pub addresses: Vec<Spanned<Address>>,
+    pub roles: Vec<Spanned<Duty>>,
 }
 
 #[derive(Default)]
@@ -274,6 +284,9 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
             .map(|t| Metrics { bind: required_bind(&t, "\"127.0.0.1:9125\"", d), beyond_loopback: t.boolean("beyond-loopback", d) }),
         log: root.table("log", "log", d).and_then(|t| t.choice("format", &[("text", Log::Text), ("json", Log::Json)], d)),
         people: root.table("people", "people", d).map(|t| People::read(&t, d)).unwrap_or_default(),
+        two_people: root
+            .table("access", "access", d)
+            .and_then(|t| t.list("two-people", |text| one_of(text, &TwoPeople::WORDS, "two-people"), d)),
         markings: root.table("markings", "markings", d).map(|t| Markings::read(&t, d)).unwrap_or_default(),
         encryption: root.table("encryption", "encryption", d).map(|t| Encryption::read(&t, d)).unwrap_or_default(),
         broken: !parsed.faults.is_empty(),
@@ -523,8 +536,34 @@ impl People {
             own_accounts: own
                 .map(|t| t.names().map(|name| (name.clone(), t.list(name.get_ref(), own_account, d).unwrap_or_default())).collect())
                 .unwrap_or_default(),
+            insiders: t.others("people.NAME", d).into_iter().map(|(name, t)| Insider::read(name, &t, d)).collect(),
         }
     }
+}
+
+impl Insider {
+    fn read(name: Spanned<String>, t: &Table<'_>, d: &mut Diagnostics) -> Insider {
+        let addresses = t.list("address", address, d);
+        t.not_empty("address", "address = \"clerk@wragbyparishcouncil.gov.uk\"", d);
+        let roles = t.list("roles", |text| one_of(text, &Duty::WORDS, "roles"), d);
+        Insider {
+            name,
+            addresses: t.require("address", addresses, "address = \"clerk@wragbyparishcouncil.gov.uk\"", d).unwrap_or_default(),
+            roles: t.require("roles", roles, "roles = [\"investigator\"]", d).unwrap_or_default(),
+        }
+    }
+}
+
+/// One word of a few, in a list.
+fn one_of<T: Copy>(text: &str, words: &[(&str, T)], key: &str) -> Result<T, Fault> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let list = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let help = match super::spelling::nearest(text, words.iter().map(|(word, _)| *word)) {
+            Some(near) => format!("Did you mean \"{near}\"? It may be {list}."),
+            None => format!("It may be {list}."),
+        };
+        Fault::new(format!("`{key}` cannot hold \"{text}\""), help)
+    })
 }
 
 impl Markings {

@@ -28,6 +28,11 @@ pub fn example(table: &str, key: &str) -> String {
     }
 }
 
+/// Whether a table has tables of people's own names beside its keys.
+pub fn has_names(table: &str) -> bool {
+    KEYS.iter().any(|k| k.table.strip_suffix(".NAME") == Some(table))
+}
+
 /// The one table that knows a key that was written elsewhere.
 pub fn home_of(key: &str) -> Option<&'static str> {
     let mut homes = KEYS.iter().filter(|k| k.key == key && !k.table.is_empty()).map(|k| k.table);
@@ -96,6 +101,10 @@ fn heading(table: &str) -> (String, &'static str) {
             "[people.own-accounts]".into(),
             "\"cllr.elm@wragbyparishcouncil.gov.uk\" = [\"ann.elm@gmail.com\"]: whose own account is whose.",
         ),
+        "people.NAME" => (
+            "[people.NAME]".into(),
+            "Somebody who may do something with what is kept. One person, one table: two people are two tables. The Clerk and the Chair of [council] have their roles without one.",
+        ),
         "records.retention" => ("[records.retention]".into(), "How long each class of record is kept, from \"1s\" (for trials) upwards."),
         _ => (format!("[{table}]"), about),
     }
@@ -141,7 +150,8 @@ pub const KEYS: &[Key] = &[
     key("", "console", "", "", "The Clerk's web page."),
     key("", "metrics", "", "", "Figures and health for the operator's monitoring."),
     key("", "log", "", "", "What is written to the log. Never an address, a subject or a word of a message."),
-    key("", "people", "", "", "Who is who, for rules that name @councillors or @staff."),
+    key("", "people", "", "", "Who is who, for rules that name @councillors or @staff, and who may do what with what is kept."),
+    key("", "access", "", "", "What takes two people."),
     key("", "markings", "", "", "The council's own ways of marking mail confidential, beside the usual ones."),
     key("", "encryption", "", "", "What counts as encrypted: how strong it must be, and services that encrypt on the way."),
     //
@@ -512,6 +522,28 @@ pub const KEYS: &[Key] = &[
         "none",
         "",
         "A council address and the accounts of the same person's own, so that a forward to them is known for what it is. `lychgate people hash ADDRESS` prints what can stand here instead of an account, so that the file does not say whose it is.",
+    ),
+    key(
+        "people.NAME",
+        "address",
+        "",
+        "\"clerk@wragbyparishcouncil.gov.uk\"",
+        "The person's council address, or a list of them; codes are mailed to the first.",
+    ),
+    key(
+        "people.NAME",
+        "roles",
+        "",
+        "[\"investigator\"]",
+        "What they are: clerk, chair, it, investigator, auditor, member. `lychgate people roles` prints who may do what.",
+    ),
+    //
+    key(
+        "access",
+        "two-people",
+        "[\"content\"]",
+        "[\"content\", \"holds\", \"reports\"]",
+        "What one person asks and a second one approves: content (opening held mail), holds (of records, by case number), reports (looking up all that somebody at the council sent or received).",
     ),
     //
     key(

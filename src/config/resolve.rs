@@ -12,8 +12,9 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options, Place};
 use super::settings::{
-    Clamd, Council, Database, DatabaseServer, Digest, Dkim, Dns, Limits, Listener, ListenerTls, Log, Markings, Monitoring, Network, Outbox,
-    Pacing, People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, Upstream, UpstreamTls,
+    Access, Clamd, Council, Database, DatabaseServer, Digest, Dkim, Dns, Duty, Insider, Limits, Listener, ListenerTls, Log, Markings,
+    Monitoring, Network, Outbox, Pacing, People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, TwoPeople,
+    Upstream, UpstreamTls,
 };
 use super::{spelling, units};
 use crate::message::protection::Strength;
@@ -45,6 +46,7 @@ pub fn settings(
     let scan = resolver.scan(d);
     let dkim = resolver.dkim(&council, d);
     let people = resolver.people(&council, d);
+    let access = resolver.access(&council, &people, d);
     let markings = resolver.markings(d);
     let encryption = resolver.encryption(d);
     let policy = compile(&council, &people, &markings, &encryption, d);
@@ -53,6 +55,7 @@ pub fn settings(
     Some(Settings {
         limits: resolver.limits(d),
         people,
+        access,
         markings,
         encryption,
         time_zone: resolver.time_zone(d),
@@ -771,6 +774,53 @@ impl Resolver<'_> {
             }
         }
         made
+    }
+
+    /// Who has which role. The Clerk and the Chair of `[council]` have theirs, councillors are members.
+    fn access(&self, council: &Council, people: &People, d: &mut Diagnostics) -> Access {
+        let mut insiders: Vec<Insider> = Vec::new();
+        for said in &self.options.people.insiders {
+            let addresses: Vec<String> = said.addresses.iter().map(|a| a.get_ref().normal()).collect();
+            for (address, at) in addresses.iter().zip(&said.addresses) {
+                if let Some(other) = insiders.iter().find(|i| i.addresses.contains(address)) {
+                    let message = format!("this address is also that of [people.{}]", other.name);
+                    d.error(
+                        self.source,
+                        at.span(),
+                        message,
+                        "One person is one table, with all their addresses and roles: two people would be taken for one, or one for two.",
+                    );
+                }
+                if !council.domains.is_empty() && !is_internal(at.get_ref(), &council.domains) {
+                    let help = "Codes that open held mail would leave the council. Name a council address.";
+                    d.warning(self.source, at.span(), "this address is not at a domain of the council", help);
+                }
+            }
+            let duties = said.roles.iter().map(|r| *r.get_ref()).collect();
+            if addresses.is_empty() {
+                continue;
+            }
+            insiders.push(Insider { name: said.name.get_ref().clone(), addresses, duties });
+        }
+        let mut give = |address: &str, duty: Duty| match insiders.iter_mut().find(|i| i.addresses.iter().any(|a| a == address)) {
+            Some(insider) if insider.duties.contains(&duty) => {}
+            Some(insider) => insider.duties.push(duty),
+            // Named by what nobody calls a table of theirs.
+            None => insiders.push(Insider { name: address.into(), addresses: vec![address.into()], duties: vec![duty] }),
+        };
+        for (address, duty) in [(&council.clerk, Duty::Clerk), (&council.chair, Duty::Chair)] {
+            if let Some(address) = address {
+                give(address, duty);
+            }
+        }
+        for member in &people.councillors {
+            give(&member.address, Duty::Member);
+        }
+        let two_people = match &self.options.two_people {
+            Some(said) => said.iter().map(|t| *t.get_ref()).collect(),
+            None => vec![TwoPeople::Content],
+        };
+        Access { insiders, two_people }
     }
 
     /// The key for accounts that are registered by their hash.

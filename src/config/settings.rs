@@ -34,6 +34,7 @@ pub struct Settings {
     pub console: Option<SocketAddr>,
     pub log: Log,
     pub people: People,
+    pub access: Access,
     pub markings: Markings,
     /// What counts as encryption.
     pub encryption: EncryptionSettings,
@@ -65,6 +66,79 @@ pub struct People {
     pub account_key: Option<AccountKey>,
     pub councillors: Vec<Person>,
     pub staff: Vec<Person>,
+}
+
+/// Who may do what with what is kept, and what takes two of them.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    pub insiders: Vec<Insider>,
+    /// Without an order.
+    pub two_people: Vec<TwoPeople>,
+}
+
+/// Somebody with a role. One person is one entry, however many addresses and roles they have.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Insider {
+    /// The name of the entry; the address where there is none.
+    pub name: String,
+    /// In normal form; the first is where codes go.
+    pub addresses: Vec<String>,
+    pub duties: Vec<Duty>,
+}
+
+/// Shows nobody.
+impl std::fmt::Debug for Insider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Insider({:?})", self.duties)
+    }
+}
+
+/// A role at the council.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    Clerk,
+    Chair,
+    It,
+    Investigator,
+    Auditor,
+    Member,
+}
+
+impl Duty {
+    /// The site file's words.
+    pub const WORDS: [(&str, Duty); 6] = [
+        ("clerk", Duty::Clerk),
+        ("chair", Duty::Chair),
+        ("it", Duty::It),
+        ("investigator", Duty::Investigator),
+        ("auditor", Duty::Auditor),
+        ("member", Duty::Member),
+    ];
+
+    pub fn word(self) -> &'static str {
+        Duty::WORDS.iter().find(|(_, d)| *d == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// What may take two people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwoPeople {
+    /// Opening the content of held mail.
+    Content,
+    /// Placing, prolonging and lifting holds of records.
+    Holds,
+    /// Looking up all that somebody at the council sent or received.
+    Reports,
+}
+
+impl TwoPeople {
+    /// The site file's words.
+    pub const WORDS: [(&str, TwoPeople); 3] =
+        [("content", TwoPeople::Content), ("holds", TwoPeople::Holds), ("reports", TwoPeople::Reports)];
+
+    pub fn word(self) -> &'static str {
+        TwoPeople::WORDS.iter().find(|(_, t)| *t == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// Shows nobody.

@@ -47,9 +47,12 @@ impl<'a> Table<'a> {
     }
 
     fn refuse_unknown(&self, diagnostics: &mut Diagnostics) {
-        for (key, _) in self.map {
+        for (key, value) in self.map {
             let word: &str = key.get_ref();
             if reference::keys(self.section).any(|k| k == word || k == "*") || self.is_broken(&key.span()) {
+                continue;
+            }
+            if reference::has_names(self.section) && matches!(value.get_ref(), DeValue::Table(_)) {
                 continue;
             }
             let place = self.place();
@@ -381,6 +384,22 @@ impl<'a> Table<'a> {
             }
         }
         // The map is in order of the names; the file's order is the reader's.
+        out.sort_by_key(|(name, _)| name.span().start);
+        out
+    }
+
+    /// The tables in this one that have names of people's own, beside the keys that it knows.
+    pub fn others(&self, section: &'static str, diagnostics: &mut Diagnostics) -> Vec<(Spanned<String>, Table<'a>)> {
+        let mut out = Vec::new();
+        for (name, value) in self.map {
+            let word: &str = name.get_ref();
+            if let DeValue::Table(map) = value.get_ref()
+                && !reference::keys(self.section).any(|k| k == word)
+            {
+                let table = Table::new(self.source, section, name.span(), map, self.faults, diagnostics);
+                out.push((Spanned::new(name.span(), word.to_owned()), table));
+            }
+        }
         out.sort_by_key(|(name, _)| name.span().start);
         out
     }
