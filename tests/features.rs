@@ -9,6 +9,7 @@ use crate::support::gateway::{Gateway, Site};
 use crate::support::sink::{Captured, Sink};
 use crate::support::{CLERK, below_received, difference};
 
+mod access;
 mod cases;
 mod commands;
 mod custody;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::trace::{time_zone, who};
+use super::asker::Asker;
+use super::trace::time_zone;
 use crate::config::Settings;
-use crate::office::{Doer, Fault, backup};
+use crate::office::{Fault, backup};
 use crate::records::backup::How;
 use crate::records::{Options, StoreError};
 
@@ -57,9 +58,9 @@ pub struct RestoreArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
-    let doer = Doer { who: who(), purpose: args.reason.clone() };
+    let doer = asker.doer(settings, &args.reason)?;
     let made = backup::back_up(&options, &args.out, args.keyring_out.as_deref(), Timestamp::now(), &doer)?;
     if !args.json {
         return Ok(backup::made_words(&made, &args.out, args.keyring_out.as_deref(), &time_zone()));
@@ -72,9 +73,9 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
     Ok(out)
 }
 
-pub(super) fn restore(args: &RestoreArgs, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn restore(args: &RestoreArgs, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
-    let doer = Doer { who: who(), purpose: args.reason.clone() };
+    let doer = asker.doer(settings, &args.reason)?;
     let how = How { replace: args.replace, resume: args.resume, confirmed: args.confirm };
     let restored = backup::put_back(&options, &args.from, args.keyring_from.as_deref(), how, Timestamp::now(), &doer)?;
     if args.json {

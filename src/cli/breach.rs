@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::trace::{point, time_zone, who};
+use super::asker::Asker;
+use super::trace::{point, time_zone};
 use crate::config::Settings;
-use crate::office::{Doer, Fault, breach};
+use crate::office::{Fault, breach};
 use crate::records::Options;
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let (now, zone) = (Timestamp::now(), time_zone());
     let time = |text: &Option<String>, name: &'static str| {
         text.as_deref().map(|t| point(t, now, &zone).ok_or_else(|| Fault::Time(name, t.into()))).transpose()
@@ -53,7 +54,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
         addresses: args.address.clone(),
         known: time(&args.known, "known")?,
     };
-    let doer = Doer { who: who(), purpose: args.purpose.clone() };
+    let doer = asker.doer(settings, &args.purpose)?;
     let found = breach::breach(settings, &Options::of(settings), &asked, now, &zone, &doer)?;
     if args.json {
         return Ok(format!("{}\n", serde_json::json!(found)));

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::trace::who;
+use super::asker::Asker;
 use crate::config::Settings;
 use crate::config::units;
+use crate::office::Fault;
 use crate::office::digest::{self, Asked};
-use crate::office::{Doer, Fault};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,14 +27,14 @@ pub struct Args {
     week: Option<Date>,
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let asked = args.week.map_or(Asked::SoFar, Asked::Week);
     let now = Timestamp::now();
     if args.send {
-        let doer = Doer { who: who(), purpose: "asked for it".into() };
+        let doer = asker.doer(settings, "asked for it")?;
         let letters = digest::send_now(settings, asked, now, &doer)?;
         return Ok(format!("{} on the way; the gateway delivers.\n", super::counted(letters, "letter")));
     }
-    let page = digest::show(settings, asked, now, &who())?;
+    let page = digest::show(settings, asked, now, asker.identity(settings)?)?;
     Ok(format!("Subject: {}\n\n{}", page.subject, page.text))
 }

@@ -1,9 +1,15 @@
 //! `lychgate held`: mail that waits for people.
 
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
-use super::trace::{time_zone, who};
+use super::asker::{Asker, secret};
+use super::trace::time_zone;
 use crate::config::Settings;
+use crate::config::settings::Duty;
+use crate::office::held::Means;
 use crate::office::{Doer, Fault, held};
 use crate::outbox::held::Released;
 use crate::policy::Person;
@@ -22,6 +28,9 @@ pub struct Args {
 enum Command {
     /// What waits, from whom, why and until when
     List {
+        /// Why you look: it is kept in the access log
+        #[arg(long, value_name = "TEXT", default_value = "to see what waits")]
+        purpose: String,
         /// As JSON, one message a line
         #[arg(long)]
         json: bool,
@@ -37,6 +46,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Read a message. It takes a request that a second person approved (lychgate requests), or the code from the sealed envelope
+    Open {
+        /// Its reference
+        id: String,
+        /// The request that was approved
+        #[arg(long, value_name = "NUMBER", conflicts_with = "break_glass")]
+        request: Option<i64>,
+        /// Open it alone: the code is read from standard input, is used up, and Clerk and Chair hear of it at once
+        #[arg(long)]
+        break_glass: bool,
+        /// Why: it is kept in the access log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Write it there, as it came: a new file that only you can read. Otherwise it is printed, with what could act on a terminal
+        /// written out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Let messages go: they are delivered as they came, with the changes that were decided when they were held
     Release {
         #[arg(required = true, value_name = "ID")]
@@ -44,9 +71,6 @@ enum Command {
         /// Why: it is kept in the access log
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// On whose behalf
-        #[arg(long = "as", value_name = "ROLE", default_value = "clerk", value_parser = ["clerk", "chair"])]
-        role: String,
         /// Your own address, if you have mail of your own here: nobody lets their own message go
         #[arg(long, value_name = "ADDRESS")]
         by: Option<String>,
@@ -67,12 +91,12 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
-    let doer = |purpose: &str| Doer { who: who(), purpose: purpose.into() };
+    let doer = |purpose: &str| asker.doer(settings, purpose);
     match &args.command {
-        Command::List { json } => {
-            let all = held::list(&options)?;
+        Command::List { purpose, json } => {
+            let all = held::list(&options, &doer(purpose)?)?;
             if *json {
                 return Ok(all.iter().map(|h| format!("{}\n", serde_json::json!(h))).collect());
             }
@@ -95,17 +119,33 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             Ok(all.iter().map(line).collect())
         }
         Command::Show { id, purpose, json } => {
-            let preview = held::show(settings, &options, id, &doer(purpose))?;
+            let preview = held::show(settings, &options, id, &doer(purpose)?)?;
             Ok(if *json { format!("{}\n", serde_json::json!(preview)) } else { held::words(&preview, &time_zone()) })
         }
-        Command::Release { ids, reason, role, by, json } => {
-            let role = if role == "chair" { Person::Chair } else { Person::Clerk };
-            let by = by.as_deref().or(match role {
-                Person::Chair => settings.council.chair.as_deref(),
-                _ => settings.council.clerk.as_deref(),
-            });
-            let by = by.map(str::to_ascii_lowercase);
-            let done = held::let_go(settings, &options, ids, role, by, &doer(reason))?;
+        Command::Open { id, request, break_glass, reason, out } => {
+            let doer = doer(reason)?.with_request(*request);
+            let code = if *break_glass { Some(secret("The code from the envelope")?) } else { None };
+            // A file that cannot be made must not cost a request or the code.
+            let file = out.as_deref().map(New::create).transpose()?;
+            let means = code.as_deref().map_or(Means::Together, |code| Means::BreakGlass(code));
+            let (reference, content) = held::open(settings, &options, id, means, &doer)?;
+            match file {
+                Some(file) => {
+                    let path = file.path.display().to_string();
+                    file.write(&content).map(|()| format!("{reference} is in {path}. Delete it when it is no longer needed.\n"))
+                }
+                None => Ok(held::escaped(&content)),
+            }
+        }
+        Command::Release { ids, reason, by, json } => {
+            let role = role(asker, &doer(reason)?);
+            let by = match (by, &asker.stated, role) {
+                (Some(by), ..) => Some(by.clone()),
+                (None, Some(_), _) => asker.identity(settings)?.address().map(str::to_string),
+                (None, None, _) => settings.council.clerk.clone(),
+            };
+            let by = by.map(|b| b.to_ascii_lowercase());
+            let done = held::let_go(settings, &options, ids, role, by, &doer(reason)?)?;
             let line = |(id, released): &(String, Released)| {
                 let leaves = *released == Released::Leaves;
                 if *json {
@@ -120,11 +160,47 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             Ok(done.iter().map(line).collect())
         }
         Command::Refuse { ids, reason, json } => {
-            let done = held::send_back(settings, &options, ids, &doer(reason))?;
+            let done = held::send_back(settings, &options, ids, &doer(reason)?)?;
             let line = |id: &String| {
                 if *json { format!("{}\n", serde_json::json!({ "id": id, "state": "refused" })) } else { format!("{id} was sent back.\n") }
             };
             Ok(done.iter().map(line).collect())
+        }
+    }
+}
+
+/// On whose behalf: the Chair's for whoever is the Chair and not the Clerk too, otherwise the Clerk's.
+fn role(asker: &Asker, doer: &Doer) -> Person {
+    match asker.stated.as_deref() {
+        Some("chair") => Person::Chair,
+        Some(_) if doer.is(Duty::Chair) && !doer.is(Duty::Clerk) => Person::Chair,
+        _ => Person::Clerk,
+    }
+}
+
+/// A new file that only its owner can read. It goes again unless it is written.
+struct New<'p> {
+    path: &'p Path,
+    file: Option<File>,
+}
+
+impl New<'_> {
+    fn create(path: &Path) -> Result<New<'_>, Fault> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        Ok(New { path, file: Some(file.map_err(|source| Fault::Io { path: path.into(), source })?) })
+    }
+
+    fn write(mut self, content: &[u8]) -> Result<(), Fault> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        written.map_err(|source| Fault::Io { path: self.path.into(), source })
+    }
+}
+
+impl Drop for New<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            let _ = std::fs::remove_file(self.path);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::trace::{point, time_zone, who};
+use super::asker::Asker;
+use super::trace::{point, time_zone};
 use crate::config::Settings;
 use crate::office::{Doer, Fault, holds};
 use crate::records::holds::{Hold, Keeps, Scope};
@@ -19,6 +20,9 @@ pub struct Args {
     /// One JSON object a line
     #[arg(long, global = true)]
     json: bool,
+    /// A request that a second person approved, where the site file wants one for holds
+    #[arg(long, value_name = "NUMBER", global = true)]
+    request: Option<i64>,
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -78,35 +82,42 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
     let (now, zone) = (Timestamp::now(), time_zone());
+    let doer = |reason: &str| asker.doer(settings, reason).map(|d| d.with_request(args.request));
     match &args.command {
         Some(Command::List) => {
-            let all = holds::list(&options, now)?;
+            let all = holds::list(&options, now, &doer("to see what is held")?)?;
             if all.is_empty() && !args.json {
                 return Ok("There is no hold.\n".into());
             }
             Ok(all.iter().map(|(hold, keeps)| show(args, hold, keeps, &zone)).collect())
         }
         Some(Command::Lift { case: None, reason, .. }) => {
-            let n = holds::lift_unreadable(&options, &doer(reason))?;
+            let n = holds::lift_unreadable(&options, &doer(reason)?)?;
             Ok(format!("{} that could not be read ended. What only they kept is gone.\n", super::counted(n, "hold")))
         }
         Some(Command::Lift { case: Some(case), reason, .. }) => {
-            let n = holds::lift(&options, case, &doer(reason))?;
+            let n = holds::lift(&options, case, &doer(reason)?)?;
             Ok(format!("{} of case {case} ended. What only they kept is gone.\n", super::counted(n, "hold")))
         }
         Some(Command::Prolong { case, expires, reason }) => {
             let expires = end_of(expires, "expires", &zone)?;
-            let n = holds::prolong(&options, case, expires, now, &doer(reason))?;
+            let n = holds::prolong(&options, case, expires, now, &doer(reason)?)?;
             Ok(format!("{} of case {case} prolonged.\n", super::counted(n, "hold")))
         }
-        None => place(args, &options, now, &zone),
+        None => place(args, &options, now, &zone, &doer),
     }
 }
 
-fn place(args: &Args, options: &Options, now: Timestamp, zone: &TimeZone) -> Result<String, Fault> {
+fn place(
+    args: &Args,
+    options: &Options,
+    now: Timestamp,
+    zone: &TimeZone,
+    doer: &dyn Fn(&str) -> Result<Doer, Fault>,
+) -> Result<String, Fault> {
     let asked = &args.place;
     let (Some(case), Some(expires)) = (&asked.case, &asked.expires) else { return Err(Fault::HoldNeeds) };
     let scope = Scope {
@@ -118,12 +129,8 @@ fn place(args: &Args, options: &Options, now: Timestamp, zone: &TimeZone) -> Res
     };
     let wanted = holds::Wanted { case: case.clone(), scope, expires: end_of(expires, "expires", zone)? };
     let mut custody = custody::open_beside(options)?;
-    let (hold, keeps) = holds::place(options, Some(custody.as_mut()), wanted, now, &doer(asked.reason.as_deref().unwrap_or_default()))?;
+    let (hold, keeps) = holds::place(options, Some(custody.as_mut()), wanted, now, &doer(asked.reason.as_deref().unwrap_or_default())?)?;
     Ok(show(args, &hold, &keeps, zone))
-}
-
-fn doer(reason: &str) -> Doer {
-    Doer { who: who(), purpose: reason.into() }
 }
 
 /// The end of a day that is named, or a time.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::trace::{time_zone, who};
+use super::asker::Asker;
+use super::trace::time_zone;
 use crate::config::Settings;
-use crate::office::{Doer, Fault, keys};
+use crate::office::{Fault, keys};
 use crate::records::{Options, StoreError};
 
 #[derive(Debug, clap::Args)]
@@ -44,10 +45,10 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
     let (now, zone) = (Timestamp::now(), time_zone());
-    let doer = |reason: &String| Doer { who: who(), purpose: reason.clone() };
+    let doer = |reason: &String| asker.doer(settings, reason);
     let json = |value: serde_json::Value| format!("{value}\n");
     Ok(match &args.command {
         Command::Show { all } => {
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             }
         }
         Command::Rotate { reason } => {
-            let rotated = keys::rotate(&options, &doer(reason))?;
+            let rotated = keys::rotate(&options, &doer(reason)?)?;
             match args.json {
                 true => json(serde_json::json!({
                     "before": rotated.before.to_string(), "print": rotated.print.to_string(), "keys": rotated.keys, "damaged": rotated.damaged
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             }
         }
         Command::AcceptLoss { reason } => {
-            let given_up = keys::accept_loss(&options, now, &doer(reason))?;
+            let given_up = keys::accept_loss(&options, now, &doer(reason)?)?;
             match args.json {
                 true => json(serde_json::json!({ "periods": given_up.periods, "rows": given_up.rows, "parcels": given_up.parcels })),
                 false => keys::given_up_words(&given_up, now, &zone),

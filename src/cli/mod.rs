@@ -1,12 +1,15 @@
 //! The command line: thin. It reads arguments, calls the room that does the work, prints what comes back, and says how it went
 //! by the exit code: 0 done, 1 not done, 2 not understood.
 
+mod asker;
+pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod breach;
 pub mod check;
 pub mod digest;
 pub mod explain;
+pub mod glass;
 pub mod held;
 mod holds;
 pub mod keys;
@@ -14,6 +17,7 @@ pub mod people;
 pub mod policy;
 mod queue;
 pub mod replay;
+pub mod requests;
 pub mod retention;
 pub mod rights;
 pub mod trace;
@@ -31,6 +35,9 @@ use crate::office;
 #[derive(Debug, Parser)]
 #[command(name = "lychgate", version, arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
 struct Arguments {
+    /// Who you are, for what needs to know: an address of the site file, or clerk or chair. The access log says that you said so
+    #[arg(long = "as", value_name = "ADDRESS", global = true)]
+    stated: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -76,6 +83,12 @@ enum Command {
     Rights(rights::Args),
     /// From a message to what it showed to whom, the 72 hours and the drafts of a breach report
     Breach(breach::Args),
+    /// What takes two people: ask, approve, refuse
+    Requests(requests::Args),
+    /// The code with which one person opens held mail alone, and two others hear of it
+    BreakGlass(glass::Args),
+    /// Who looked at what and why, and whether that log holds
+    Audit(audit::Args),
     /// The keys that the record is sealed with: what there is, and a new site key
     Keys(keys::Args),
     /// Copy record and custody, as of one moment, into a folder; while the gateway runs
@@ -101,8 +114,8 @@ struct SiteFile {
 /// Does what the arguments ask (the first is the program's name).
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     undumpable();
-    let command = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments.command,
+    let (command, asker) = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => (arguments.command, asker::Asker { stated: arguments.stated }),
         Err(told) => {
             // Help and version are answers, not faults; a closed pipe is nobody's concern.
             let _ = told.print();
@@ -116,23 +129,26 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::People(arguments) => people::run(&arguments),
         Command::Replay(arguments) => match arguments.settings() {
-            Some(settings) => answer(replay::run(&arguments, &settings)),
+            Some(settings) => answer(replay::run(&arguments, &settings, &asker)),
             None => ExitCode::FAILURE,
         },
         Command::Trace(arguments) => match load(arguments.config.as_deref()) {
-            Some(settings) => trace::run(&arguments, &settings),
+            Some(settings) => trace::run(&arguments, &settings, &asker),
             None => ExitCode::FAILURE,
         },
-        Command::Held(arguments) => with(arguments.config.as_deref(), |settings| held::run(&arguments, settings)),
-        Command::Queue(arguments) => with(arguments.config.as_deref(), |settings| queue::run(&arguments, settings)),
-        Command::Digest(arguments) => with(arguments.config.as_deref(), |settings| digest::run(&arguments, settings)),
-        Command::HoldRecords(arguments) => with(arguments.config.as_deref(), |settings| holds::run(&arguments, settings)),
-        Command::Retention(arguments) => with(arguments.config.as_deref(), |settings| retention::run(&arguments, settings)),
-        Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings)),
-        Command::Breach(arguments) => with(arguments.config.as_deref(), |settings| breach::run(&arguments, settings)),
-        Command::Keys(arguments) => with(arguments.config.as_deref(), |settings| keys::run(&arguments, settings)),
-        Command::Backup(arguments) => with(arguments.config.as_deref(), |settings| backup::run(&arguments, settings)),
-        Command::Restore(arguments) => with(arguments.config.as_deref(), |settings| backup::restore(&arguments, settings)),
+        Command::Held(arguments) => with(arguments.config.as_deref(), |settings| held::run(&arguments, settings, &asker)),
+        Command::Queue(arguments) => with(arguments.config.as_deref(), |settings| queue::run(&arguments, settings, &asker)),
+        Command::Digest(arguments) => with(arguments.config.as_deref(), |settings| digest::run(&arguments, settings, &asker)),
+        Command::HoldRecords(arguments) => with(arguments.config.as_deref(), |settings| holds::run(&arguments, settings, &asker)),
+        Command::Retention(arguments) => with(arguments.config.as_deref(), |settings| retention::run(&arguments, settings, &asker)),
+        Command::Rights(arguments) => with(arguments.config.as_deref(), |settings| rights::run(&arguments, settings, &asker)),
+        Command::Breach(arguments) => with(arguments.config.as_deref(), |settings| breach::run(&arguments, settings, &asker)),
+        Command::Keys(arguments) => with(arguments.config.as_deref(), |settings| keys::run(&arguments, settings, &asker)),
+        Command::Requests(arguments) => with(arguments.config.as_deref(), |settings| requests::run(&arguments, settings, &asker)),
+        Command::BreakGlass(arguments) => with(arguments.config.as_deref(), |settings| glass::run(&arguments, settings, &asker)),
+        Command::Audit(arguments) => with(arguments.config.as_deref(), |settings| audit::run(&arguments, settings, &asker)),
+        Command::Backup(arguments) => with(arguments.config.as_deref(), |settings| backup::run(&arguments, settings, &asker)),
+        Command::Restore(arguments) => with(arguments.config.as_deref(), |settings| backup::restore(&arguments, settings, &asker)),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Policy(asked) => policy::run(&asked),
         Command::Options => {

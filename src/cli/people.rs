@@ -18,6 +18,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Who may do what, and who is who
+    Roles,
     /// The line for [people.own-accounts] that registers an account without naming it
     Hash {
         /// The account, such as ann.elm@gmail.com
@@ -27,7 +29,12 @@ enum Command {
 
 /// Exit 1 if the site has no key yet, 2 if the address is none.
 pub fn run(args: &Args) -> ExitCode {
-    let Command::Hash { address } = &args.command;
+    let address = match &args.command {
+        Command::Hash { address } => address,
+        Command::Roles => {
+            return super::with(args.config.as_deref(), |settings| Ok(crate::office::roles::words(settings)));
+        }
+    };
     let address = match Address::parse(address.trim(), Charset::Utf8) {
         Ok(address) => address.normal(),
         Err(why) => {

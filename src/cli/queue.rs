@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::trace::{time_zone, who};
+use super::asker::Asker;
+use super::trace::time_zone;
 use crate::config::Settings;
+use crate::office::Fault;
 use crate::office::queue::{self, Act};
-use crate::office::{Doer, Fault};
 use crate::records::Options;
 
 #[derive(Debug, clap::Args)]
@@ -43,10 +44,10 @@ struct Which {
     reason: String,
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
     let act = |act: Act, which: &Which| {
-        let doer = Doer { who: who(), purpose: which.reason.clone() };
+        let doer = asker.doer(settings, &which.reason)?;
         queue::act(&options, act, &which.ids, &doer).map(|n| format!("{}.\n", super::counted(n, "message")))
     };
     match &args.command {

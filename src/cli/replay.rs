@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::trace::{point, time_zone, who};
+use super::asker::Asker;
+use super::trace::{point, time_zone};
 use crate::config::{self, Diagnostics, Settings};
-use crate::office::{Doer, Fault, replay};
+use crate::office::{Fault, replay};
 use crate::records::Options;
 
 #[derive(Debug, clap::Args)]
@@ -40,13 +41,13 @@ impl Args {
     }
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let zone = time_zone();
     let since = point(&args.since, Timestamp::now(), &zone).ok_or_else(|| Fault::Time("since", args.since.clone()))?;
     if settings.monitoring.is_none() {
         return Ok("Nothing to judge: only hourly counts are kept, since [monitoring] is not set in the site file.\n".into());
     }
-    let doer = Doer { who: who(), purpose: args.purpose.clone() };
+    let doer = asker.doer(settings, &args.purpose)?;
     let report = replay::run(&Options::of(settings), &settings.policy, &settings.time_zone, since, &doer)?;
     Ok(if args.json { replay::json(&report) } else { replay::words(&report, &zone) })
 }

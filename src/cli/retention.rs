@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::trace::{time_zone, who};
+use super::asker::Asker;
+use super::trace::time_zone;
 use crate::config::Settings;
-use crate::office::{Doer, Fault, retention};
+use crate::office::{Fault, retention};
 use crate::records::receipts::Signed;
 use crate::records::{Options, StoreError};
 
@@ -43,12 +44,12 @@ enum Command {
     },
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
     let (now, zone) = (Timestamp::now(), time_zone());
     match &args.command {
         Command::Run { confirm } => {
-            let doer = Doer { who: who(), purpose: "the clock was looked at".into() };
+            let doer = asker.doer(settings, "the clock was looked at")?;
             let clock = if *confirm { retention::Clock::Confirmed } else { retention::Clock::AsItSeems };
             let signed = retention::run(&options, clock, &doer)?;
             if args.json { json(&signed, &options) } else { Ok(retention::receipt_words(&signed.receipt()?, &zone)) }

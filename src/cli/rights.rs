@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::trace::{time_zone, who};
+use super::asker::Asker;
+use super::trace::time_zone;
 use crate::config::Settings;
 use crate::office::rights::{self, requests};
 use crate::office::{Doer, Fault};
@@ -102,15 +103,15 @@ struct On {
     on: Option<Date>,
 }
 
-pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<String, Fault> {
     let options = Options::of(settings);
     let (now, zone) = (Timestamp::now(), time_zone());
     let today = now.to_zoned(zone.clone()).date();
-    let doer = |purpose: &str| Doer { who: who(), purpose: purpose.into() };
+    let doer = |purpose: &str| asker.doer(settings, purpose);
     match &args.command {
         Command::Export { person, purpose, out } => {
             let mut custody = custody::open_beside(&options)?;
-            let done = rights::export(settings, &options, Some(custody.as_mut()), person, out, now, &zone, &doer(purpose))?;
+            let done = rights::export(settings, &options, Some(custody.as_mut()), person, out, now, &zone, &doer(purpose)?)?;
             if args.json {
                 return Ok(format!("{}\n", serde_json::json!(done)));
             }
@@ -123,12 +124,12 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
             ))
         }
         Command::Rectify { person, reference, note } => {
-            let n = rights::rectify(&options, person, reference, note, now, &doer(note))?;
+            let n = rights::rectify(&options, person, reference, note, now, &doer(note)?)?;
             Ok(format!("Noted beside {}. It is shown wherever the row is shown.\n", super::counted(n, "row")))
         }
         Command::Erase { person, reason } => {
             let mut custody = custody::open_beside(&options)?;
-            let done = rights::erase(settings, &options, Some(custody.as_mut()), person, now, &doer(reason))?;
+            let done = rights::erase(settings, &options, Some(custody.as_mut()), person, now, &doer(reason)?)?;
             if args.json {
                 return Ok(format!("{}\n", serde_json::json!(done)));
             }
@@ -137,7 +138,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
         Command::Request { command, new } => {
             let changed = match command {
                 Some(Change::List) => {
-                    let all = requests::list(&options)?;
+                    let all = requests::list(&options, &doer("to see what is due")?)?;
                     if all.is_empty() && !args.json {
                         return Ok("There is no request.\n".into());
                     }
@@ -151,7 +152,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
                     let (Some(person), Some(kind)) = (&new.person, new.kind.as_deref().and_then(Kind::of)) else {
                         return Err(Fault::RequestNeeds);
                     };
-                    requests::receive(&options, person, kind, new.received.unwrap_or(today), &doer("a request of theirs"))?
+                    requests::receive(&options, person, kind, new.received.unwrap_or(today), &doer("a request of theirs")?)?
                 }
             };
             Ok(show(args, &changed, now, &zone))
@@ -159,8 +160,14 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<String, Fault> {
     }
 }
 
-fn changed(options: &Options, what: requests::Change, on: &On, today: Date, doer: &dyn Fn(&str) -> Doer) -> Result<Request, Fault> {
-    requests::change(options, on.id, what, on.on.unwrap_or(today), &doer(&on.reason))
+fn changed(
+    options: &Options,
+    what: requests::Change,
+    on: &On,
+    today: Date,
+    doer: &dyn Fn(&str) -> Result<Doer, Fault>,
+) -> Result<Request, Fault> {
+    requests::change(options, on.id, what, on.on.unwrap_or(today), &doer(&on.reason)?)
 }
 
 fn show(args: &Args, request: &Request, now: Timestamp, zone: &jiff::tz::TimeZone) -> String {

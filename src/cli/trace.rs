@@ -7,8 +7,11 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::asker::Asker;
 use crate::config::Settings;
+use crate::office::reports;
 use crate::records::Options;
+use crate::records::access::Identity;
 use crate::records::trace::{Answer, Hit, Question, look_up};
 
 /// What was asked on the command line.
@@ -35,6 +38,9 @@ pub struct Args {
     /// Why you look: it is kept in the access log
     #[arg(long, value_name = "TEXT")]
     pub purpose: String,
+    /// A request that a second person approved, where the site file wants one for reports
+    #[arg(long, value_name = "NUMBER")]
+    pub request: Option<i64>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -44,10 +50,19 @@ pub struct Args {
 }
 
 /// Looks up and prints. 0 whether something was found or not; 1 if the question or the record could not be read.
-pub fn run(args: &Args, settings: &Settings) -> ExitCode {
+pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> ExitCode {
     let options = Options::of(settings);
     let mut out = std::io::stdout().lock();
-    match answer(args, &options, Timestamp::now(), &time_zone(), &who(), &mut out) {
+    let now = Timestamp::now();
+    let mut asked = || -> Result<(), Fault> {
+        let doer = asker.doer(settings, &args.purpose)?.with_request(args.request);
+        let one = args.message_id.is_some() || args.reference.is_some();
+        let (sender, recipient) = (args.sender.as_deref(), args.recipient.as_deref());
+        let together = reports::allowed(settings, &options, sender, recipient, one, now, &doer)?;
+        let args = Args { purpose: format!("{}{together}", args.purpose), ..args.clone() };
+        answer(&args, &options, now, &time_zone(), doer.who, &mut out)
+    };
+    match asked() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Fault::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(fault) => {
@@ -67,13 +82,22 @@ pub enum Fault {
     #[error("--{0} \"{1}\" is not an address. The record knows whole addresses only, so that none can be listed")]
     Address(&'static str, String),
     #[error("{0}")]
+    Office(#[from] crate::office::Fault),
+    #[error("{0}")]
     Store(#[from] crate::records::StoreError),
     #[error("{0}")]
     Output(#[from] std::io::Error),
 }
 
 /// The whole of the command but its surroundings: the time, the zone, who asks and where to print come in.
-pub fn answer(args: &Args, options: &Options, now: Timestamp, zone: &TimeZone, who: &str, out: &mut impl Write) -> Result<(), Fault> {
+pub fn answer(
+    args: &Args,
+    options: &Options,
+    now: Timestamp,
+    zone: &TimeZone,
+    who: impl Into<Identity>,
+    out: &mut impl Write,
+) -> Result<(), Fault> {
     let purpose = args.purpose.trim();
     if purpose.is_empty() {
         return Err(Fault::Purpose);
@@ -269,12 +293,4 @@ fn recipients(hit: &Hit) -> String {
 /// Councils that this is for keep British time; a machine in a data centre often keeps UTC.
 pub(super) fn time_zone() -> TimeZone {
     TimeZone::get("Europe/London").unwrap_or_else(|_| TimeZone::system())
-}
-
-/// The account that asks, as far as the machine knows it.
-pub(super) fn who() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|v| std::env::var(v).ok().filter(|s| !s.is_empty()))
-        .unwrap_or_else(|| "unknown".into())
 }

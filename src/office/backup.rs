@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::roles::Right;
 use super::{Doer, Fault, counted, moment};
 use crate::records::backup::{How, Made, Restored, make, restore};
 use crate::records::trace::Question;
@@ -12,7 +13,7 @@ use crate::records::{Keeping, Options};
 
 /// Makes a backup beside a gateway that runs or does not.
 pub fn back_up(options: &Options, out: &Path, keyring_out: Option<&Path>, now: Timestamp, doer: &Doer) -> Result<Made, Fault> {
-    doer.log(options, "made a backup", Question::default())?;
+    doer.log(options, Right::Backup, "made a backup", Question::default())?;
     Ok(make(options, out, keyring_out, now)?)
 }
 
@@ -48,9 +49,10 @@ pub fn put_back(
     if doer.purpose.trim().is_empty() {
         return Err(Fault::Purpose);
     }
+    doer.may(Right::Backup)?;
     let restored = restore(options, from, keyring_from, how, now)?;
     let keyring = if restored.with_keyring { ", with its keyring" } else { "" };
-    doer.log(options, &format!("restored the backup of {}{keyring}", restored.manifest.made), Question::default())?;
+    doer.log(options, Right::Backup, &format!("restored the backup of {}{keyring}", restored.manifest.made), Question::default())?;
     Ok(restored)
 }
 

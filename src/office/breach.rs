@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::masks::Masks;
+use super::roles::Right;
 use super::{Doer, Fault, address, counted, moment};
 use crate::config::Settings;
 use crate::policy::people::Class;
@@ -100,7 +101,7 @@ pub fn breach(
         until: now,
         ..Question::default()
     };
-    doer.log(options, "looked into a breach", question)?;
+    doer.log(options, Right::Breach, "looked into a breach", question)?;
     let mut keeping = Keeping::open(options)?;
     let (found, more) = keeping.exposed(&scope, asked.rule.as_deref(), &addresses, MOST)?;
     if found.is_empty() {

@@ -4,8 +4,10 @@
 
 use jiff::Timestamp;
 
-use super::{Doer, Fault};
+use super::roles::{Right, insider};
+use super::{Doer, Fault, glass};
 use crate::config::Settings;
+use crate::config::settings::TwoPeople;
 use crate::message::view::View;
 use crate::outbox;
 use crate::outbox::held::{Decider, NotYours, Released, refuse, release};
@@ -52,7 +54,8 @@ pub struct Preview {
 }
 
 /// All that waits for people, oldest first.
-pub fn list(options: &Options) -> Result<Vec<Held>, Fault> {
+pub fn list(options: &Options, doer: &Doer) -> Result<Vec<Held>, Fault> {
+    doer.log(options, Right::Held, "listed held mail", Question::default())?;
     Ok(all(custody::open_beside(options)?.as_mut())?.iter().map(Held::of).collect())
 }
 
@@ -60,9 +63,65 @@ pub fn list(options: &Options) -> Result<Vec<Held>, Fault> {
 pub fn show(settings: &Settings, options: &Options, id: &str, doer: &Doer) -> Result<Preview, Fault> {
     let mut custody = custody::open_beside(options)?;
     let parcel = find(custody.as_mut(), id)?;
-    doer.log(options, "look at held mail", about(&parcel.sheet))?;
+    doer.log(options, Right::Held, "look at held mail", about(&parcel.sheet))?;
     let content = custody.content(parcel.id)?.unwrap_or_default();
     Ok(preview(settings, &parcel, &content))
+}
+
+/// By what right one person reads what another wrote.
+pub enum Means<'c> {
+    /// A request that a second person approved, where the site file wants one.
+    Together,
+    /// The code from the sealed envelope.
+    BreakGlass(&'c str),
+}
+
+/// The content of a held message, as it came, and its reference.
+pub fn open(settings: &Settings, options: &Options, id: &str, means: Means<'_>, doer: &Doer) -> Result<(String, Vec<u8>), Fault> {
+    let mut custody = custody::open_beside(options)?;
+    let at = Timestamp::now();
+    let parcel = match means {
+        Means::Together => {
+            doer.may(Right::OpenContent)?;
+            let parcel = find(custody.as_mut(), id)?;
+            let together = doer.together(options, TwoPeople::Content, &parcel.sheet.reference, at)?;
+            doer.log(options, Right::OpenContent, &format!("opened held mail{together}"), about(&parcel.sheet))?;
+            parcel
+        }
+        Means::BreakGlass(code) => {
+            let parcel = find(custody.as_mut(), id)?;
+            glass::break_it(settings, options, code, &parcel.sheet, at, doer)?;
+            parcel
+        }
+    };
+    let content = custody.content(parcel.id)?.ok_or_else(|| Fault::NotHeld(id.into()))?;
+    Ok((parcel.sheet.reference, content))
+}
+
+/// Content for a terminal: nothing in it can move the cursor, change colours or answer for whoever looks.
+pub fn escaped(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(content);
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('\n'),
+            '\r' => {}
+            '\t' => out.push(' '),
+            // Marks that turn the direction of what follows (Unicode's Bidi_Control) are no letters either.
+            c if c.is_control()
+                || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                out.extend(c.escape_default());
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Its reference, as it stands in the store.
+pub(super) fn reference_of(options: &Options, id: &str) -> Result<String, Fault> {
+    Ok(find(custody::open_beside(options)?.as_mut(), id)?.sheet.reference)
 }
 
 /// Lets messages go on behalf of a role; says of each what came of it.
@@ -80,10 +139,16 @@ pub fn let_go(
     let mut done = Vec::new();
     for id in ids {
         let parcel = find(custody.as_mut(), id)?;
+        // Nor under another address of the same person's.
+        let own =
+            by.address.as_deref().and_then(|a| insider(settings, a)).is_some_and(|i| i.addresses.contains(&parcel.sheet.origin.sender));
+        if own {
+            return Err(Fault::NotYours(id.clone(), NotYours::Own));
+        }
         let try_it = |p: &Parcel| release(p, &by, Choice::AsItIs, &doer.purpose, now(), outbox.pace.gives_up);
         // Refused before the log says that it was done.
         let (_, released) = try_it(&parcel).map_err(|why| Fault::NotYours(id.clone(), why))?;
-        doer.log(options, "release held mail", about(&parcel.sheet))?;
+        doer.log(options, Right::Release, "release held mail", about(&parcel.sheet))?;
         decided(custody.as_mut(), &parcel, id, &mut |p| try_it(p).map(|(decision, _)| decision))?;
         done.push((parcel.sheet.reference.clone(), released));
     }
@@ -97,7 +162,7 @@ pub fn send_back(settings: &Settings, options: &Options, ids: &[String], doer: &
     let mut done = Vec::new();
     for id in ids {
         let parcel = find(custody.as_mut(), id)?;
-        doer.log(options, "refuse held mail", about(&parcel.sheet))?;
+        doer.log(options, Right::Refuse, "refuse held mail", about(&parcel.sheet))?;
         let reason = format!("The reason: {}", doer.purpose.trim());
         decided(custody.as_mut(), &parcel, id, &mut |p| {
             if p.state == State::Held { Ok(refuse(p, &reason, &outbox, now())) } else { Err(NotYours::NotHeld) }

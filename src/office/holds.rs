@@ -3,7 +3,9 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use super::roles::Right;
 use super::{Doer, Fault, address, counted, day};
+use crate::config::settings::TwoPeople;
 use crate::records::custody::{self, Custody, Kind, State, Which};
 use crate::records::holds::{Hold, Keeps, Scope, is_case_number};
 use crate::records::trace::Question;
@@ -47,7 +49,9 @@ pub fn place(
         since: scope.since.unwrap_or_default(),
         until: scope.until.unwrap_or(now),
     };
-    doer.log(options, &format!("placed a hold for case {}", wanted.case), question)?;
+    doer.may(Right::Holds)?;
+    let together = doer.together(options, TwoPeople::Holds, &wanted.case, now)?;
+    doer.log(options, Right::Holds, &format!("placed a hold for case {}{together}", wanted.case), question)?;
     let mut keeping = Keeping::open(options)?;
     let hold = Hold {
         id: 0,
@@ -55,7 +59,7 @@ pub fn place(
         reason: doer.purpose.trim().into(),
         scope,
         placed: now,
-        by: vec![doer.who.clone()],
+        by: vec![doer.who.name().into()],
         expires: wanted.expires,
         warned: false,
     };
@@ -78,7 +82,8 @@ pub fn keep_messages(keeping: &mut Keeping, custody: &mut dyn Custody) -> Result
 }
 
 /// The holds, with what each keeps.
-pub fn list(options: &Options, now: Timestamp) -> Result<Vec<(Hold, Keeps)>, Fault> {
+pub fn list(options: &Options, now: Timestamp, doer: &Doer) -> Result<Vec<(Hold, Keeps)>, Fault> {
+    doer.log(options, Right::Holds, "listed holds", Question::default())?;
     Ok(Keeping::open(options)?.holds(now.as_millisecond())?)
 }
 
@@ -88,13 +93,19 @@ pub fn lift(options: &Options, case: &str, doer: &Doer) -> Result<usize, Fault> 
     if !keeping.holds(0)?.iter().any(|(h, _)| h.case == case) {
         return Err(Fault::NoHold(case.into()));
     }
-    doer.log(options, &format!("lifted the hold of case {case}"), Question::default())?;
+    doer.may(Right::Holds)?;
+    let together = doer.together(options, TwoPeople::Holds, case, Timestamp::now())?;
+    doer.log(options, Right::Holds, &format!("lifted the hold of case {case}{together}"), Question::default())?;
     Ok(keeping.lift(case)?)
 }
 
 /// Ends holds that cannot be read, and that stop every purge; says how many there were.
 pub fn lift_unreadable(options: &Options, doer: &Doer) -> Result<usize, Fault> {
-    doer.log(options, "lifted holds that cannot be read", Question::default())?;
+    // Nobody can say of which case.
+    doer.may(Right::Holds)?;
+    let together = doer.together(options, TwoPeople::Holds, "unreadable", Timestamp::now())?;
+    let act = format!("lifted holds that cannot be read{together}");
+    doer.log(options, Right::Holds, &act, Question::default())?;
     Ok(Keeping::open(options)?.lift_unreadable()?)
 }
 
@@ -108,10 +119,12 @@ pub fn prolong(options: &Options, case: &str, expires: Timestamp, now: Timestamp
     if of_case.is_empty() {
         return Err(Fault::NoHold(case.into()));
     }
-    doer.log(options, &format!("prolonged the hold of case {case} until {expires}"), Question::default())?;
+    doer.may(Right::Holds)?;
+    let together = doer.together(options, TwoPeople::Holds, case, now)?;
+    doer.log(options, Right::Holds, &format!("prolonged the hold of case {case} until {expires}{together}"), Question::default())?;
     for hold in &of_case {
         let mut by = hold.by.clone();
-        by.push(doer.who.clone());
+        by.push(doer.who.name().into());
         keeping.amend_hold(&Hold { expires, warned: false, by, ..hold.clone() })?;
     }
     Ok(of_case.len())

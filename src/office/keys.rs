@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::roles::Right;
 use super::{Doer, Fault, counted, day, moment};
 use crate::records::rotation::{self, Key, Overview, Rotated};
 use crate::records::site::{self, GivenUp};
@@ -13,7 +14,7 @@ use crate::records::{Options, RecordClass};
 
 /// Puts a new site key in place of the old one.
 pub fn rotate(options: &Options, doer: &Doer) -> Result<Rotated, Fault> {
-    doer.log(options, "changed the site key", Question::default())?;
+    doer.log(options, Right::Keys, "changed the site key", Question::default())?;
     Ok(rotation::rotate(options)?)
 }
 
@@ -98,7 +99,7 @@ fn ends_with(class: &str) -> &'static str {
 
 /// Goes on without the keys that are missing.
 pub fn accept_loss(options: &Options, now: Timestamp, doer: &Doer) -> Result<GivenUp, Fault> {
-    doer.log(options, "accepted the loss of keys", Question::default())?;
+    doer.log(options, Right::Keys, "accepted the loss of keys", Question::default())?;
     Ok(site::accept_loss(options, now.as_millisecond())?)
 }
 

@@ -3,30 +3,45 @@
 //!
 //! The acts are values in, values out; the command line prints them, and whatever else calls them shows them its own way.
 
+pub mod audit;
 pub mod backup;
 pub mod breach;
 pub mod digest;
+pub mod glass;
 pub mod held;
 pub mod holds;
 pub mod keys;
 pub mod masks;
 pub mod queue;
 pub mod replay;
+pub mod reports;
+pub mod requests;
 pub mod retention;
 pub mod rights;
+pub mod roles;
 pub mod rounds;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-use crate::records::access;
+use self::roles::Right;
+use crate::config::Settings;
+use crate::config::settings::{Duty, TwoPeople};
+use crate::records::access::{self, Identity};
 use crate::records::trace::Question;
 use crate::records::{Options, StoreError};
 
 /// Who does something, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doer {
-    pub who: String,
+    pub who: Identity,
     pub purpose: String,
+    /// Their entry in the site file.
+    person: Option<String>,
+    duties: Vec<Duty>,
+    /// What they do with somebody else only.
+    two_people: Vec<TwoPeople>,
+    /// A request that a second person approved.
+    request: Option<i64>,
 }
 
 /// Why something was not done.
@@ -50,6 +65,30 @@ pub enum Fault {
     Receipts(usize),
     #[error("the hold would end before it begins; give --expires a day that is to come")]
     Over,
+    #[error("{0} is nobody of the site file: [council] and [people.NAME] say who has which role")]
+    Nobody(String),
+    #[error("say who you are: --as ADDRESS, an address that the site file has in [council] or [people.NAME]")]
+    WhoAreYou,
+    #[error("{who} may not {right}: that is for {roles}{}", if *stated { "" } else { ". Say who you are with --as ADDRESS" })]
+    NotAllowed { who: String, right: &'static str, roles: String, stated: bool },
+    #[error("that takes two people: first `lychgate requests ask {0} SUBJECT --reason TEXT --as ADDRESS`, then --request NUMBER")]
+    TakesTwo(&'static str),
+    #[error("nobody else may {0}, and it takes two: give a second person a role in [people.NAME]")]
+    NobodyElse(&'static str),
+    #[error("there is no request {0}; `lychgate requests list` shows them")]
+    NoTwoPeople(i64),
+    #[error("request {0}: {1}")]
+    TwoPeople(i64, crate::records::access::requests::Refused),
+    #[error("you have {0} requests open; first take back what you do not need: lychgate requests refuse NUMBER")]
+    TooManyOpen(usize),
+    #[error("the gateway cannot send mail of its own, so nobody would get a code: [outbox] has no credential")]
+    NoPost,
+    #[error("that is not the break-glass code, or it was used. This try is in the access log")]
+    WrongGlass,
+    #[error("two people must hear when the glass is broken: set clerk and chair in [council], to two addresses")]
+    NobodyToAlert,
+    #[error("the access log does not hold: see above")]
+    Broken,
     #[error("there is no hold for the case {0}")]
     NoHold(String),
     #[error("there is no request {0}; `lychgate rights request list` shows them")]
@@ -85,13 +124,53 @@ pub enum Fault {
 }
 
 impl Doer {
-    /// Writes to the access log what is done to whose rows, and why.
-    fn log(&self, options: &Options, act: &str, about: Question) -> Result<(), Fault> {
+    /// Somebody with the roles that the site file gives them. Whoever is at the machine and says no address has the role `it`. Errors if
+    /// the address is nobody's.
+    pub fn new(settings: &Settings, who: Identity, purpose: &str) -> Result<Doer, Fault> {
+        let known = Doer::known(settings, &who)?;
+        Ok(Doer {
+            purpose: purpose.into(),
+            duties: known.as_ref().map_or_else(|| vec![Duty::It], |insider| insider.duties.clone()),
+            person: known.map(|insider| insider.name),
+            two_people: settings.access.two_people.clone(),
+            request: None,
+            who,
+        })
+    }
+
+    /// With a request that a second person approved.
+    pub fn with_request(self, request: Option<i64>) -> Doer {
+        Doer { request, ..self }
+    }
+
+    /// Whether they have this role.
+    pub fn is(&self, duty: Duty) -> bool {
+        self.duties.contains(&duty)
+    }
+
+    /// Errors if none of their roles has this right.
+    pub fn may(&self, right: Right) -> Result<(), Fault> {
+        if self.duties.iter().any(|duty| right.of().contains(duty)) {
+            return Ok(());
+        }
+        let roles: Vec<&str> = right.of().iter().map(|duty| duty.word()).collect();
+        let stated = self.who.address().is_some();
+        Err(Fault::NotAllowed { who: self.who.name().into(), right: right.words(), roles: roles.join(", "), stated })
+    }
+
+    /// Writes to the access log what is done to whose rows, and why, if they may.
+    fn log(&self, options: &Options, right: Right, act: &str, about: Question) -> Result<(), Fault> {
+        self.may(right)?;
+        self.note(options, act, about)
+    }
+
+    /// The same of what anybody may do.
+    fn note(&self, options: &Options, act: &str, about: Question) -> Result<(), Fault> {
         let purpose = self.purpose.trim();
         if purpose.is_empty() {
             return Err(Fault::Purpose);
         }
-        Ok(access::log(options, &about, &format!("{act}: {purpose}"), self.who.as_str())?)
+        Ok(access::log(options, &about, &format!("{act}: {purpose}"), self.who.clone())?)
     }
 }
 

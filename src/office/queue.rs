@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::held::{about, reference, time};
+use super::roles::Right;
 use super::{Doer, Fault};
 use crate::policy::people::domain_of;
 use crate::records::Options;
@@ -52,7 +53,7 @@ pub fn act(options: &Options, act: Act, ids: &[String], doer: &Doer) -> Result<u
     }
     let mut done = 0;
     for parcel in &chosen {
-        doer.log(options, act.words(), about(&parcel.sheet))?;
+        doer.log(options, Right::Queue, act.words(), about(&parcel.sheet))?;
         let now = Timestamp::now().as_millisecond();
         let decided = custody.decide(parcel.id, now, &mut |p| {
             let (state, due) = match (act, p.state) {

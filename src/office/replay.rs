@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::roles::Right;
 use super::{Doer, Fault};
 use crate::policy::detect;
 use crate::policy::missing::Missing;
@@ -74,12 +75,13 @@ pub struct Difference {
 
 /// Judges everything since then by these rules.
 pub fn run(options: &Options, policy: &Policy, zone: &TimeZone, since: Timestamp, doer: &Doer) -> Result<Report, Fault> {
+    doer.may(Right::LookUp)?;
     if doer.purpose.trim().is_empty() {
         return Err(Fault::Purpose);
     }
     let mut report = Report::default();
     let purpose = format!("replay: {}", doer.purpose.trim());
-    let unreadable = replay::each(options, since, &purpose, doer.who.as_str(), &mut |row, names| report.add(row, names, policy, zone))?;
+    let unreadable = replay::each(options, since, &purpose, doer.who.clone(), &mut |row, names| report.add(row, names, policy, zone))?;
     report.unreadable += unreadable;
     Ok(report)
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::roles::Right;
 use super::{Doer, Fault, counted, day, length, moment};
 use crate::records::receipts::{Signed, Verified};
 use crate::records::retention::{self, Overview};
@@ -19,8 +20,9 @@ pub enum Clock {
 
 /// Purges now; the receipt, as it was signed. To confirm the clock is an act that is logged: it may delete a great deal.
 pub fn run(options: &Options, clock: Clock, doer: &Doer) -> Result<Signed, Fault> {
+    doer.may(Right::Retention)?;
     if clock == Clock::Confirmed {
-        doer.log(options, "confirmed the clock for the purge", Question::default())?;
+        doer.log(options, Right::Retention, "confirmed the clock for the purge", Question::default())?;
     }
     let receipt = retention::run(options, clock == Clock::Confirmed)?;
     let mut keeping = Keeping::open(options)?;
@@ -40,6 +42,13 @@ pub fn receipt_words(receipt: &Receipt, zone: &TimeZone) -> String {
             counted(class.keys, "key"),
             class.remaining,
             if class.held_back > 0 { format!("; {} kept for a case", class.held_back) } else { String::new() },
+        ));
+    }
+    if let Some(anchor) = &receipt.access_log {
+        out.push_str(&format!(
+            "  The log of who looked begins after entry {} now ({})\n",
+            anchor.number,
+            &anchor.digest[..16.min(anchor.digest.len())]
         ));
     }
     for (case, rows) in &receipt.held_back {

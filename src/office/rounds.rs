@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::rights::requests;
-use super::{Fault, holds};
+use super::{Fault, audit, glass, holds};
 use crate::config::Settings;
 use crate::outbox::Outbox;
 use crate::records::{Keeping, Options, StoreError};
@@ -18,6 +18,8 @@ pub fn for_the_digest(options: &Options, now: Timestamp, zone: &TimeZone) -> Res
     let mut keeping = Keeping::open(options)?;
     let mut out = requests::due(&mut keeping, now, 7, zone)?;
     out.extend(holds::soon(&mut keeping, now, zone)?.into_iter().map(|(_, text)| text));
+    out.extend(audit::for_the_digest(options)?);
+    out.extend(glass::for_the_digest(options, now, zone)?);
     let overview = keeping.retention(now.as_millisecond())?;
     if overview.clock_ahead > 0 {
         out.push("The gateway's clock is ahead of what can be true, so records are not deleted on its word. First look at the clock; `lychgate retention show` says more.".into());

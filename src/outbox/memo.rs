@@ -5,14 +5,24 @@ use mail_builder::headers::date::Date;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 
+use super::desk::notice_to;
 use super::letter::{bare_id, is_plain_id, line, plain};
 use super::{Options, Page};
 use crate::records::StoreError;
+use crate::records::custody::Deposit;
 use crate::records::sealing::random_octets;
 use crate::smtp::address::{Address, Charset};
 
 /// Longest paragraph, in characters.
 const TEXT: usize = 2_000;
+
+/// The letter, to be taken into custody: by the gateway, or by the command line beside it. `now` in milliseconds since 1970. Errors if
+/// `to` is no address.
+pub fn letter_to(to: &str, subject: &str, paragraphs: &[String], options: &Options, now: i64) -> Result<Deposit, StoreError> {
+    let content = compose(to, None, subject, paragraphs, options, now)?;
+    let gives_up = now.saturating_add(i64::try_from(options.pace.gives_up.as_millis()).unwrap_or(i64::MAX));
+    Ok(notice_to(to, content, Vec::new(), now, gives_up, ""))
+}
 
 /// The letter's octets; `about` is the Message-ID of its reader's own message, if there is one. `now` in milliseconds since 1970.
 pub(super) fn compose(

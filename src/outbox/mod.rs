@@ -34,6 +34,7 @@ pub use self::answers::{Answered, Came};
 pub use self::departure::{Departure, author_domains};
 use self::desk::{Desk, Job, Keeper};
 pub use self::lanes::{Chronicle, LaneOptions};
+pub use self::memo::letter_to;
 pub use self::pace::estimate;
 pub use self::standing::{Answers, LaneStanding, Standing};
 
@@ -144,7 +145,8 @@ impl Options {
         }
     }
 
-    fn is_blocked(&self) -> bool {
+    /// The upstream wants a credential and there is none: letters wait.
+    pub fn is_blocked(&self) -> bool {
         self.needs_credential && self.credential.is_none()
     }
 }
@@ -361,9 +363,7 @@ impl Outbox {
         let now = desk::now();
         let deposit = {
             let setup = self.inner.options.borrow();
-            let content = memo::compose(to, None, subject, paragraphs, &setup.options, now)?;
-            let gives_up = now.saturating_add(i64::try_from(setup.options.pace.gives_up.as_millis()).unwrap_or(i64::MAX));
-            desk::notice_to(to, content, Vec::new(), now, gives_up, "")
+            memo::letter_to(to, subject, paragraphs, &setup.options, now)?
         };
         self.accept(deposit).await.map(drop)
     }

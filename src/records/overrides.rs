@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::access::{self, Identity};
 use super::replay::period_rows;
 use super::trace::{self, Question};
 use super::{Options, RecordClass, StoreError};
@@ -21,11 +22,11 @@ pub struct Override {
 }
 
 /// The overrides within these times, oldest first, after writing to the access log who looked and why. None where nothing is recorded.
-pub fn given(options: &Options, since: Timestamp, until: Timestamp, purpose: &str, who: &str) -> Result<Vec<Override>, StoreError> {
+pub fn given(options: &Options, since: Timestamp, until: Timestamp, purpose: &str, who: Identity) -> Result<Vec<Override>, StoreError> {
     if options.monitoring.is_none() {
         return Ok(Vec::new());
     }
-    trace::log(options, &Question { since, until, ..Question::default() }, purpose, who)?;
+    access::log(options, &Question { since, until, ..Question::default() }, purpose, who)?;
     let (mut db, ring) = trace::open(options)?;
     let mut found = Vec::new();
     // A message whose sender overrode a rule is an incident.

@@ -564,6 +564,7 @@ fn trace_answers_in_plain_words_and_in_json() {
         reference: None,
         since: "30d".into(),
         until: None,
+        request: None,
         purpose: "resident's question".into(),
         json: false,
         config: None,

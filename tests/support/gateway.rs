@@ -374,9 +374,14 @@ impl Gateway {
 
     /// Runs another command of the program, on this site, where it takes one.
     pub fn command(&self, words: &[&str]) -> std::process::Output {
+        self.prepared(words).stdin(Stdio::null()).output().expect("the program runs")
+    }
+
+    /// The same, to be run.
+    pub fn prepared(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.arg(words[0]).arg("--config").arg(&self.config).args(&words[1..]).env_remove("LYCHGATE_LOG");
-        command.stdin(Stdio::null()).output().expect("the program runs")
+        command
     }
 
     /// The process, while it runs.

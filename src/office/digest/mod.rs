@@ -21,10 +21,12 @@ use self::letter::{HeldEnded, OverrideLine, RuleLine};
 pub use self::schedule::Schedule;
 use super::{Doer, Fault, rounds};
 use crate::config::settings::{Digest, Settings};
+use crate::office::roles::Right;
 use crate::outbox::{self, Outbox, Page, Standing};
 use crate::policy::condition::Condition;
 use crate::policy::rule::Rule;
 use crate::policy::{Mode, Policy};
+use crate::records::access::Identity;
 use crate::records::custody::{self, Covered, DigestStanding, Happened};
 use crate::records::overrides::{self, Override};
 use crate::records::trace::Question;
@@ -95,13 +97,13 @@ pub async fn send(settings: &Settings, outbox: &Outbox, covered: Covered, live: 
     let Some(to) = settings.digest.as_ref().map(|digest| digest.to.clone()) else { return Ok(false) };
     let site = Site::of(settings);
     let span = Span { since: time(covered.since), until: time(covered.until) };
-    let gather = move || site.report(span, Timestamp::now(), Counted::ToTheHour, live, "the gateway");
+    let gather = move || site.report(span, Timestamp::now(), Counted::ToTheHour, live, Identity::from("the gateway"));
     let report = tokio::task::spawn_blocking(gather).await.unwrap_or(Err(Fault::Store(StoreError::Stopped)))?;
     Ok(outbox.digest(covered, &to, &compose(&report)).await?)
 }
 
 /// The digest as somebody asks for it; the access log hears of it where it looks into the record.
-pub fn show(settings: &Settings, asked: Asked, now: Timestamp, who: &str) -> Result<Page, Fault> {
+pub fn show(settings: &Settings, asked: Asked, now: Timestamp, who: Identity) -> Result<Page, Fault> {
     let span = span(settings, asked, now)?;
     let options = Options::of(settings);
     let gives_up = outbox::Options::of(settings).ok_or(Fault::NoOutbox)?.pace.gives_up;
@@ -117,9 +119,9 @@ pub fn show(settings: &Settings, asked: Asked, now: Timestamp, who: &str) -> Res
 pub fn send_now(settings: &Settings, asked: Asked, now: Timestamp, doer: &Doer) -> Result<usize, Fault> {
     let to = settings.digest.as_ref().map(|digest| digest.to.clone()).or(settings.council.clerk.clone().map(|clerk| vec![clerk]));
     let to = to.ok_or(Fault::NobodyToTell)?;
-    let page = show(settings, asked, now, &doer.who)?;
+    let page = show(settings, asked, now, doer.who.clone())?;
     let options = Options::of(settings);
-    doer.log(&options, "sent the digest", Question::default())?;
+    doer.log(&options, Right::LookUp, "sent the digest", Question::default())?;
     let outbox = outbox::Options::of(settings).ok_or(Fault::NoOutbox)?;
     let letters = outbox::digest_letters(&to, &page, &outbox, now.as_millisecond())?;
     custody::open_beside(&options)?.accept(&letters, now.as_millisecond())?;
@@ -167,7 +169,7 @@ impl Site {
     }
 
     /// Gathers what it says. Reads the stores: not for a thread that others wait for.
-    fn report(&self, span: Span, now: Timestamp, counted: Counted, live: Live, who: &str) -> Result<Report, Fault> {
+    fn report(&self, span: Span, now: Timestamp, counted: Counted, live: Live, who: Identity) -> Result<Report, Fault> {
         let Span { since, until } = span;
         let end =
             if counted == Counted::UpToNow { until.saturating_add(jiff::SignedDuration::from_hours(1)).unwrap_or(until) } else { until };

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use crate::config::Settings;
 use crate::message::View;
 use crate::office::masks::Masks;
+use crate::office::roles::Right;
 use crate::office::{Doer, Fault, about, address, length};
-use crate::records::access::{Access, accesses};
+use crate::records::access::{Access, Identity, accesses};
 use crate::records::custody::{Custody, Fate, Kind, State};
 use crate::records::holds::Scope;
 use crate::records::rights::{self, Dossier, OwnParcel, OwnRow, Part};
@@ -44,7 +45,7 @@ pub fn export(
     doer: &Doer,
 ) -> Result<Exported, Fault> {
     let person = address(person)?;
-    doer.log(options, "exported what is held", about(&person))?;
+    doer.log(options, Right::Rights, "exported what is held", about(&person))?;
     let mut keeping = Keeping::open(options)?;
     let dossier = keeping.dossier(&person, &Masks::council(settings), now.as_millisecond())?;
     let references: Vec<String> = dossier.rows.iter().map(|r| r.row.reference.clone()).collect();
@@ -68,6 +69,16 @@ pub fn export(
     }
     let [(json, _), (page, _)] = files;
     Ok(Exported { page, json, messages: dossier.rows.len(), in_custody: parcels.len(), looked_at: looked.len() })
+}
+
+/// By role; an address that was only stated is said to be that.
+fn looker(access: &Access, masks: &Masks<'_>) -> String {
+    match &access.identity {
+        Some(Identity::Signed(address)) => masks.who(address),
+        Some(Identity::Terminal { stated: Some(address), .. }) => format!("{}, by their own word", masks.who(address)),
+        _ if access.who.contains('@') => masks.who(&access.who),
+        _ => "somebody with access at the council".into(),
+    }
 }
 
 /// Those look-ups that asked for this person, or for a message of theirs.
@@ -121,7 +132,7 @@ fn document(
         },
         "looked_at": looked.iter().map(|a| json!({
             "time": a.time,
-            "who": if a.who.contains('@') { masks.who(&a.who) } else { "somebody with access at the council".into() },
+            "who": looker(a, masks),
             "why": a.purpose,
         })).collect::<Vec<_>>(),
         "requests": dossier.requests.iter().map(|r| json!({

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::masks::Masks;
+use super::roles::Right;
 use super::{Doer, Fault, about, address};
 use crate::config::Settings;
 use crate::records::custody::Custody;
@@ -22,8 +23,8 @@ use crate::records::{Keeping, Options};
 /// Notes beside a person's row what they say is wrong with it; says on how many rows.
 pub fn rectify(options: &Options, person: &str, reference: &str, text: &str, now: Timestamp, doer: &Doer) -> Result<usize, Fault> {
     let person = address(person)?;
-    doer.log(options, "noted a correction", Question { reference: Some(reference.into()), ..about(&person) })?;
-    let note = Note { time: now, by: doer.who.clone(), text: text.trim().into() };
+    doer.log(options, Right::Rights, "noted a correction", Question { reference: Some(reference.into()), ..about(&person) })?;
+    let note = Note { time: now, by: doer.who.name().into(), text: text.trim().into() };
     match Keeping::open(options)?.annotate(&person, reference, &note)? {
         0 => Err(Fault::NoRow(reference.into())),
         n => Ok(n),
@@ -66,7 +67,7 @@ pub fn erase(
     doer: &Doer,
 ) -> Result<Erasure, Fault> {
     let person = address(person)?;
-    doer.log(options, "erased what is held", about(&person))?;
+    doer.log(options, Right::Rights, "erased what is held", about(&person))?;
     let erased = Keeping::open(options)?.erase(&person, &Masks::council(settings), now.as_millisecond())?;
     let parcels = custody.map(|c| rights::parcels(c, &person, &[])).transpose()?.unwrap_or_default();
     let mut in_custody: Vec<String> = parcels.into_iter().map(|p| p.reference).collect();

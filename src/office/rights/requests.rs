@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::office::roles::Right;
 use crate::office::{Doer, Fault, about, address, moment};
 use crate::records::rights::{Kind, Request};
 use crate::records::trace::Question;
@@ -21,7 +22,7 @@ pub enum Change {
 /// Notes that a request came in; the clock runs from that day. A breach is noted by [`crate::office::breach`].
 pub fn receive(options: &Options, person: &str, kind: Kind, received: Date, doer: &Doer) -> Result<Request, Fault> {
     let person = address(person)?;
-    doer.log(options, &format!("received a request ({})", kind.word()), about(&person))?;
+    doer.log(options, Right::Rights, &format!("received a request ({})", kind.word()), about(&person))?;
     let mut request = Request { id: 0, kind, person, received, known: None, pauses: Vec::new(), extended: None, closed: None };
     Keeping::open(options)?.put_request(&mut request)?;
     Ok(request)
@@ -43,13 +44,14 @@ pub fn change(options: &Options, id: i64, change: Change, on: Date, doer: &Doer)
     } else {
         about(&request.person)
     };
-    doer.log(options, &format!("{verb} request {id}"), of)?;
+    doer.log(options, Right::Rights, &format!("{verb} request {id}"), of)?;
     keeping.put_request(&mut request)?;
     Ok(request)
 }
 
 /// All requests that are kept, oldest first.
-pub fn list(options: &Options) -> Result<Vec<Request>, Fault> {
+pub fn list(options: &Options, doer: &Doer) -> Result<Vec<Request>, Fault> {
+    doer.log(options, Right::Rights, "listed people's requests", Question::default())?;
     Ok(Keeping::open(options)?.requests()?)
 }
 
