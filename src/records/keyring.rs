@@ -3,7 +3,7 @@
 //! Erasure is the deletion of a wrapped key: what it sealed can be read by nobody afterwards, in the database, its log or a backup
 //! of it. Backups of the database must therefore not hold the keyring's past states; the two have backup rules of their own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub struct Keyring {
     location: Location,
     /// Names the site, in its keyring and in its database.
     site: [u8; 16],
+    /// Something was deleted, and its table was not written anew.
+    stale: Cell<bool>,
     /// The period in use of each class, so that a row costs no query.
     current: Vec<(RecordClass, Period)>,
 }
@@ -138,7 +140,15 @@ impl Keyring {
             })?,
         };
         let (db, wrapping) = (RefCell::new(db), RefCell::new(wrapping));
-        Ok(Keyring { db, wrapping, key_file: key_file.map(Path::to_owned), location: location.clone(), site, current: Vec::new() })
+        Ok(Keyring {
+            db,
+            wrapping,
+            key_file: key_file.map(Path::to_owned),
+            location: location.clone(),
+            site,
+            stale: Cell::new(false),
+            current: Vec::new(),
+        })
     }
 
     /// Names the site that the keyring belongs to.
@@ -445,7 +455,13 @@ impl Keyring {
 
     /// Nothing is to be left of what was deleted.
     fn rewrite(&self, gone: u64, table: &'static str) -> Result<(), StoreError> {
-        if gone > 0 { self.db.borrow_mut().rewrite(table) } else { Ok(()) }
+        // What could not be written anew (somebody reads it for a backup) is written anew the next time.
+        if gone > 0 || self.stale.get() {
+            self.stale.set(true);
+            self.db.borrow_mut().rewrite(table)?;
+            self.stale.set(false);
+        }
+        Ok(())
     }
 }
 

@@ -75,8 +75,15 @@ impl Postgres {
 
     /// Everything that is read until the end is of one moment.
     pub(super) fn begin_reading(&mut self) -> Result<(), StoreError> {
+        let tables = "SELECT CAST(tablename AS TEXT) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() ORDER BY tablename";
+        let statements: &mut dyn Statements = self;
+        let tables = statements.all(tables, &[], |row| Ok(format!("\"{}\"", row.text(0)?)))?;
         self.begin()?;
         self.batch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+        if !tables.is_empty() {
+            // Before the moment that is read: a table that is written anew after it would look empty.
+            self.batch(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", ")))?;
+        }
         self.batch("SELECT 1 FROM pg_catalog.pg_class LIMIT 1")
     }
 
@@ -132,12 +139,20 @@ impl Postgres {
     }
 
     pub(super) fn rewrite(&mut self, table: &'static str) -> Result<(), StoreError> {
-        self.at_leisure(&format!("VACUUM (FULL) {table}"))
+        // Not VACUUM FULL: that copies what anybody's snapshot might still want, the server's own housekeeping included. What is put
+        // back here is what is there, in a file of its own; the old one goes with the commit.
+        self.at_leisure(&format!(
+            "BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; CREATE TEMPORARY TABLE rewritten ON COMMIT DROP AS SELECT * FROM {table};
+             TRUNCATE {table}; INSERT INTO {table} SELECT * FROM rewritten; COMMIT"
+        ))
     }
 
     fn at_leisure(&mut self, sql: &str) -> Result<(), StoreError> {
         self.batch("SET statement_timeout = 0")?;
         let done = self.run(Doing::Statement, REWRITE, async |client| client.batch_execute(sql).await);
+        if done.is_err() && self.client.is_some() {
+            let _ = self.batch("ROLLBACK");
+        }
         self.batch(&format!("SET statement_timeout = {}", STATEMENT.as_millis()))?;
         done
     }

@@ -71,6 +71,8 @@ impl Trial {
     /// Brings everything into the files of the data folder; says where that is.
     pub(crate) fn settled(&self) -> PathBuf {
         let mut all = self.open(&Server::new(format!("postgres://tests@127.0.0.1:{}/postgres", self.port)));
+        // All servers of all tests share one disk: this takes as long as it takes.
+        all.statements().execute("SET statement_timeout = 0", &[]).unwrap();
         all.statements().execute("CHECKPOINT", &[]).unwrap();
         self.folder.join("data")
     }
