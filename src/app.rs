@@ -14,11 +14,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use arc_swap::ArcSwapOption;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::config::{self, Diagnostics, Settings};
+use crate::console::{self, Console};
 use crate::gateway::chronicle::Chronicle;
 use crate::gateway::{self, Shared, Site, Worker};
 use crate::observe::{self, Metrics, Part, PartState};
@@ -44,6 +46,9 @@ pub struct Running {
     keeper: tokio::runtime::Runtime,
     generation: AtomicU64,
     drain: Duration,
+    console: Option<Console>,
+    /// The console's certificate as it is now.
+    console_tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
 }
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
@@ -116,6 +121,8 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
         outbox.set_chronicle(Chronicle::of(&shared));
     }
     let (stop, stopped) = watch::channel(false);
+    let console_tls = Arc::new(ArcSwapOption::empty());
+    let console = start_console(&shared, &console_tls, &stopped)?;
     let mut workers = Vec::new();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let (peers, mut inboxes): (Vec<_>, Vec<_>) = (0..threads)
@@ -143,7 +150,34 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);
     metrics.health().set(Part::Rules, PartState::Ok);
-    Ok(Running { shared, metrics, stop, workers, keeper, generation: AtomicU64::new(1), drain })
+    Ok(Running { shared, metrics, stop, workers, keeper, generation: AtomicU64::new(1), drain, console, console_tls })
+}
+
+/// Whether the console speaks TLS itself: always beyond this machine.
+fn console_config(settings: &Settings) -> anyhow::Result<Option<Arc<rustls::ServerConfig>>> {
+    match (&settings.console, &settings.tls) {
+        (Some(console), Some(files)) if !console.bind.ip().is_loopback() => Ok(Some(tls::page_config(files)?)),
+        _ => Ok(None),
+    }
+}
+
+fn start_console(
+    shared: &Arc<Shared>,
+    certificate: &Arc<ArcSwapOption<rustls::ServerConfig>>,
+    stopped: &watch::Receiver<bool>,
+) -> anyhow::Result<Option<Console>> {
+    let site = shared.site.load_full();
+    let Some(settings) = &site.settings.console else { return Ok(None) };
+    certificate.store(console_config(&site.settings)?);
+    let bind = settings.bind;
+    let listener = StdListener::bind(bind).with_context(|| format!("[console] cannot listen on {bind}"))?;
+    let (of, certificate) = (shared.clone(), certificate.clone());
+    let around = console::Around {
+        settings: Box::new(move || of.site.load().settings.clone()),
+        outbox: shared.outbox.clone(),
+        metrics: shared.metrics.clone(),
+    };
+    Ok(Some(Console::start(listener, around, move || certificate.load_full(), stopped.clone())?))
 }
 
 fn start_outbox(settings: &Settings) -> anyhow::Result<Option<Outbox>> {
@@ -175,6 +209,10 @@ impl Running {
                 if let (Some(outbox), Some((options, tls))) = (&self.shared.outbox, options) {
                     outbox.reload(options, tls);
                 }
+                match console_config(&site.settings) {
+                    Ok(config) => self.console_tls.store(config),
+                    Err(error) => tracing::error!(event = "reload_refused", %error, "the console keeps its certificate"),
+                }
                 self.shared.site.store(Arc::new(site));
                 self.metrics.reloads.inc();
                 self.metrics.health().set(Part::Rules, PartState::Ok);
@@ -182,6 +220,11 @@ impl Running {
             }
             Err(error) => refused(error.to_string()),
         }
+    }
+
+    /// The Clerk's page, if there is one.
+    pub fn console(&self) -> Option<&Console> {
+        self.console.as_ref()
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {

@@ -26,12 +26,14 @@
 //! records   → config policy message smtp observe
 //! evidence  → config policy message smtp observe
 //! outbox    → records transport config policy message smtp observe
-//! office    → outbox records transport config policy message smtp observe
+//! documents → records config policy message smtp observe
+//! office    → documents outbox records transport config policy message smtp observe
+//! console   → documents office outbox records transport config policy message smtp observe
 //! gateway   → evidence outbox records transport config policy message smtp observe
 //! observe   → config policy smtp
-//! app       → office gateway evidence outbox records transport config policy message smtp observe
-//! demo      → app office gateway evidence outbox records transport config policy message smtp observe
-//! cli       → demo app office gateway evidence outbox records transport config policy message smtp observe
+//! app       → console documents office gateway evidence outbox records transport config policy message smtp observe
+//! demo      → app console documents office gateway evidence outbox records transport config policy message smtp observe
+//! cli       → demo app console documents office gateway evidence outbox records transport config policy message smtp observe
 //! ```
 //!
 //! # Invariants
@@ -47,7 +49,9 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod demo;
+pub mod documents;
 pub mod evidence;
 pub mod gateway;
 pub mod message;

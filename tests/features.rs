@@ -25,11 +25,11 @@ mod provider;
 mod record;
 mod trust;
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const ASHBY: &str = "mrs.ashby@btinternet.com";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const ASHBY: &str = "mrs.ashby@btinternet.com";
 
 /// Tries until something comes of it.
-fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(done) = attempt() {
@@ -41,31 +41,31 @@ fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A council that its provider hands mail to, under the shipped rules.
-fn council(name: &str) -> (Sink, Gateway) {
+pub(crate) fn council(name: &str) -> (Sink, Gateway) {
     let sink = Sink::start(&["PIPELINING", "8BITMIME"]);
     let gateway = site(name, sink.address).start();
     (sink, gateway)
 }
 
-fn site(name: &str, upstream: SocketAddr) -> Site {
+pub(crate) fn site(name: &str, upstream: SocketAddr) -> Site {
     Site::new(name)
         .wragby("\"lincolnshire.gov.uk\", \".police.uk\"")
         .listener("in", "connector", "none", "out", "")
         .upstream("out", upstream, "none", "")
 }
 
-fn greeted(gateway: &Gateway, listener: &str) -> Client {
+pub(crate) fn greeted(gateway: &Gateway, listener: &str) -> Client {
     let mut client = Client::connect(gateway.address(listener)).unwrap_or_else(|e| panic!("{listener}: {e}\n{}", gateway.tail(20)));
     assert!(client.command("EHLO client.example").expect("an answer").ok());
     client
 }
 
 /// One message over a connection of its own; the first refusal, or the answer to the content.
-fn send(gateway: &Gateway, listener: &str, from: &str, to: &[&str], content: &str) -> Reply {
+pub(crate) fn send(gateway: &Gateway, listener: &str, from: &str, to: &[&str], content: &str) -> Reply {
     transact(&mut greeted(gateway, listener), from, to, content)
 }
 
-fn transact(client: &mut Client, from: &str, to: &[&str], content: &str) -> Reply {
+pub(crate) fn transact(client: &mut Client, from: &str, to: &[&str], content: &str) -> Reply {
     let mut lines = vec![format!("MAIL FROM:<{from}>")];
     lines.extend(to.iter().map(|to| format!("RCPT TO:<{to}>")));
     lines.push("DATA".into());
@@ -80,14 +80,14 @@ fn transact(client: &mut Client, from: &str, to: &[&str], content: &str) -> Repl
 }
 
 /// A plain message of the Clerk's.
-fn letter(id: &str, to: &str, subject: &str, body: &str) -> String {
+pub(crate) fn letter(id: &str, to: &str, subject: &str, body: &str) -> String {
     format!(
         "From: Parish Clerk <{CLERK}>\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{id}@wragby.test>\r\nDate: Thu, 14 May 2026 10:00:00 +0100\r\n\r\n{body}\r\n"
     )
 }
 
 /// Everything that has arrived, in the order of arrival, until one is a notice to this person.
-fn until_notice(sink: &Sink, to: &str) -> (Vec<Captured>, Captured) {
+pub(crate) fn until_notice(sink: &Sink, to: &str) -> (Vec<Captured>, Captured) {
     let mut before = Vec::new();
     let notice = eventually(&format!("a notice to {to}"), || {
         for captured in sink.take() {
@@ -102,7 +102,7 @@ fn until_notice(sink: &Sink, to: &str) -> (Vec<Captured>, Captured) {
 }
 
 /// A notice for certain comes after every other that is due: all that has arrived until then.
-fn all_until_marker(gateway: &Gateway, sink: &Sink, listener: &str) -> Vec<Captured> {
+pub(crate) fn all_until_marker(gateway: &Gateway, sink: &Sink, listener: &str) -> Vec<Captured> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let marker = format!("marker-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -118,28 +118,28 @@ fn all_until_marker(gateway: &Gateway, sink: &Sink, listener: &str) -> Vec<Captu
     all
 }
 
-fn is_notice(captured: &Captured) -> bool {
+pub(crate) fn is_notice(captured: &Captured) -> bool {
     head(captured).to_ascii_lowercase().contains("\r\nauto-submitted: auto-generated\r\n")
 }
 
-fn head(captured: &Captured) -> String {
+pub(crate) fn head(captured: &Captured) -> String {
     let text = text(captured);
     let end = text.find("\r\n\r\n").map_or(text.len(), |at| at + 2);
     format!("\r\n{}", &text[..end])
 }
 
-fn text(captured: &Captured) -> String {
+pub(crate) fn text(captured: &Captured) -> String {
     String::from_utf8_lossy(&captured.content).into_owned()
 }
 
 /// The one message arrived as it was sent, below the gateway's one field.
-fn untouched(captured: &Captured, content: &str) {
+pub(crate) fn untouched(captured: &Captured, content: &str) {
     let (_, rest) = below_received(&captured.content).expect("one Received field");
     assert!(rest == content.as_bytes(), "{}", difference(content.as_bytes(), rest));
 }
 
 /// One plain HTTP request.
-fn http(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+pub(crate) fn http(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

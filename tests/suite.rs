@@ -8,6 +8,7 @@ mod support;
 
 mod architecture;
 mod bad_sites;
+mod console;
 mod custody;
 mod demo;
 mod dialogs;

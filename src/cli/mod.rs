@@ -8,6 +8,7 @@ pub mod bench;
 pub mod breach;
 pub mod check;
 pub mod digest;
+mod document;
 pub mod explain;
 pub mod glass;
 pub mod held;
@@ -95,6 +96,8 @@ enum Command {
     Backup(backup::Args),
     /// Put a backup in place. The gateway must be stopped
     Restore(backup::RestoreArgs),
+    /// The council's papers, out of the configuration as it is: notice, assessments, schedules, evidence, review
+    Document(document::Args),
     /// Measure a burst of mail through the gateway beside the same burst without it
     Bench(bench::Args),
     /// Every key that the site file may hold, with its meaning
@@ -149,6 +152,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Audit(arguments) => with(arguments.config.as_deref(), |settings| audit::run(&arguments, settings, &asker)),
         Command::Backup(arguments) => with(arguments.config.as_deref(), |settings| backup::run(&arguments, settings, &asker)),
         Command::Restore(arguments) => with(arguments.config.as_deref(), |settings| backup::restore(&arguments, settings, &asker)),
+        Command::Document(arguments) => with(arguments.config.as_deref(), |settings| document::run(&arguments, settings)),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Policy(asked) => policy::run(&asked),
         Command::Options => {

@@ -37,7 +37,7 @@ pub struct Options<'a> {
     pub scan: Option<Scan>,
     pub dns: Option<Dns>,
     pub dkim: Vec<Dkim>,
-    pub console: Said<SocketAddr>,
+    pub console: Option<Console>,
     pub metrics: Option<Metrics>,
     pub log: Said<Log>,
     pub people: People,
@@ -145,6 +145,11 @@ pub struct Records {
     pub held: Said<Duration>,
     pub access: Said<Duration>,
     pub contacts: Said<Duration>,
+}
+
+pub struct Console {
+    pub bind: Said<SocketAddr>,
+    pub url: Said<String>,
 }
 
 /// Where a store is.
@@ -278,7 +283,9 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
         scan: root.table("scan", "scan", d).map(|t| Scan::read(&t, d)),
         dns: root.table("dns", "dns", d).map(|t| Dns::read(&t, d)),
         dkim: root.tables("dkim", "dkim", d).iter().map(|t| Dkim::read(t, d)).collect(),
-        console: root.table("console", "console", d).and_then(|t| required_bind(&t, "\"127.0.0.1:8025\"", d)),
+        console: root
+            .table("console", "console", d)
+            .map(|t| Console { bind: required_bind(&t, "\"127.0.0.1:8025\"", d), url: t.parsed("url", page_url, d) }),
         metrics: root
             .table("metrics", "metrics", d)
             .map(|t| Metrics { bind: required_bind(&t, "\"127.0.0.1:9125\"", d), beyond_loopback: t.boolean("beyond-loopback", d) }),
@@ -801,5 +808,18 @@ fn place(text: &str) -> Result<Place, Fault> {
             }
             Ok(Place::Server(text.to_string()))
         }
+    }
+}
+
+/// How people reach the console.
+fn page_url(text: &str) -> Result<String, Fault> {
+    let example = "Write \"https://gate.wragbyparishcouncil.gov.uk\".";
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://127.0.0.1"));
+    match rest {
+        None => Err(Fault::new(format!("\"{text}\" is not the address of a page that is reached over TLS"), example)),
+        Some(rest) if rest.trim_end_matches('/').contains(['/', '?', '#', ' ', '@']) => {
+            Err(Fault::new(format!("\"{text}\" has more than a name and a port"), example))
+        }
+        Some(_) => Ok(text.trim_end_matches('/').to_string()),
     }
 }

@@ -494,7 +494,20 @@ pub const KEYS: &[Key] = &[
         "The private key, PEM (openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048), readable by the gateway alone (chmod 600).",
     ),
     //
-    key("console", "bind", "", "\"127.0.0.1:8025\"", "The address and port of the page."),
+    key(
+        "console",
+        "bind",
+        "",
+        "\"127.0.0.1:8025\"",
+        "The address and port of the page. Beyond this machine it is served with the certificate of [tls].",
+    ),
+    key(
+        "console",
+        "url",
+        "http:// or https:// and where it is bound",
+        "\"https://gate.wragbyparishcouncil.gov.uk\"",
+        "How people reach it: what stands in the links that are mailed to them.",
+    ),
     //
     key("metrics", "bind", "", "\"127.0.0.1:9125\"", "The address and port of /metrics and /health."),
     key("metrics", "beyond-loopback", "false", "true", "Set to true to let other machines read them."),

@@ -12,9 +12,9 @@ use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options, Place};
 use super::settings::{
-    Access, Clamd, Council, Database, DatabaseServer, Digest, Dkim, Dns, Duty, Insider, Limits, Listener, ListenerTls, Log, Markings,
-    Monitoring, Network, Outbox, Pacing, People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust, TwoPeople,
-    Upstream, UpstreamTls,
+    Access, Clamd, Console, Council, Database, DatabaseServer, Digest, Dkim, Dns, Duty, Insider, Limits, Listener, ListenerTls, Log,
+    Markings, Monitoring, Network, Outbox, Pacing, People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust,
+    TwoPeople, Upstream, UpstreamTls,
 };
 use super::{spelling, units};
 use crate::message::protection::Strength;
@@ -71,7 +71,7 @@ pub fn settings(
         dns: options.dns.as_ref().map(dns),
         dkim,
         metrics,
-        console: options.console.as_ref().map(|c| *c.get_ref()),
+        console: resolver.console(d),
         log: said(&options.log).unwrap_or(Log::Text),
         policy: Arc::new(policy?),
         password_within: said(&options.rules.password_within).unwrap_or(Duration::from_secs(86_400)),
@@ -407,7 +407,12 @@ impl Resolver<'_> {
         let options = self.options;
         let mut seen: Vec<std::net::SocketAddr> = Vec::new();
         let metrics = options.metrics.as_ref().and_then(|m| m.bind.as_ref());
-        let all = options.listeners.iter().filter_map(|l| l.bind.as_ref()).chain(options.console.as_ref()).chain(metrics);
+        let all = options
+            .listeners
+            .iter()
+            .filter_map(|l| l.bind.as_ref())
+            .chain(options.console.as_ref().and_then(|c| c.bind.as_ref()))
+            .chain(metrics);
         for bind in all {
             let address = *bind.get_ref();
             let clash = |other: &std::net::SocketAddr| {
@@ -774,6 +779,17 @@ impl Resolver<'_> {
             }
         }
         made
+    }
+
+    /// Beyond this machine it is reached over TLS, with the gateway's own certificate.
+    fn console(&self, d: &mut Diagnostics) -> Option<Console> {
+        let console = self.options.console.as_ref()?;
+        let bind = console.bind.as_ref()?;
+        if !bind.get_ref().ip().is_loopback() && self.options.tls.is_none() {
+            let message = format!("the console would be reached at {} in the clear", bind.get_ref());
+            d.error(self.source, bind.span(), message, "Add [tls] with the gateway's certificate, or bind it to 127.0.0.1.");
+        }
+        Some(Console { bind: *bind.get_ref(), url: console.url.as_ref().map(|u| u.get_ref().clone()) })
     }
 
     /// Who has which role. The Clerk and the Chair of `[council]` have theirs, councillors are members.

@@ -31,7 +31,7 @@ pub struct Settings {
     pub dkim: Vec<Dkim>,
     pub metrics: Option<SocketAddr>,
     /// The Clerk's web page.
-    pub console: Option<SocketAddr>,
+    pub console: Option<Console>,
     pub log: Log,
     pub people: People,
     pub access: Access,
@@ -66,6 +66,14 @@ pub struct People {
     pub account_key: Option<AccountKey>,
     pub councillors: Vec<Person>,
     pub staff: Vec<Person>,
+}
+
+/// The Clerk's page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    pub bind: SocketAddr,
+    /// How people reach it, without a slash at its end; none: as it is bound.
+    pub url: Option<String>,
 }
 
 /// Who may do what with what is kept, and what takes two of them.

@@ -25,7 +25,7 @@ pub fn welcome(out: &mut dyn Write, ports: &Ports) -> io::Result<()> {
     writeln!(out, "            {}   where mail from outside comes in", ports.mx)?;
     writeln!(out, "  mailbox   {}   plays the mail provider, and the whole world behind it", ports.mailbox)?;
     if !ports.usual {
-        writeln!(out, "\n(The usual ports are 2525, 2527 and 2526; some were taken.)")?;
+        writeln!(out, "\n(The usual ports are 2525, 2527, 2526 and 8025; some were taken.)")?;
     }
     writeln!(out, "\nEight messages go through the gateway.")?;
     out.flush()
@@ -198,7 +198,7 @@ pub fn sum_up(out: &mut dyn Write, samples: usize, faults: usize) -> io::Result<
     out.flush()
 }
 
-pub fn your_turn(out: &mut dyn Write, ports: &Ports) -> io::Result<()> {
+pub fn your_turn(out: &mut dyn Write, ports: &Ports, console: Option<&str>) -> io::Result<()> {
     let (host, port, mx) = (ports.submission.ip(), ports.submission.port(), ports.mx);
     write!(
         out,
@@ -220,6 +220,9 @@ Mail from outside, with swaks:
   swaks --server {mx} --from tom@gmail.com --to clerk@{DOMAIN} --header "Subject: My hedge" --body "It is too high."
 "#
     )?;
+    if let Some(link) = console {
+        writeln!(out, "\nThe Clerk's desk, in a browser; this link signs you in as the Clerk, once:\n  {link}")?;
+    }
     out.flush()
 }
 

@@ -145,6 +145,11 @@ impl Gate {
         Some(self.policy.clause(id?.as_ref())?.words.clone())
     }
 
+    /// A link that signs the Clerk in at the console, once.
+    pub fn sign_in_link(&self) -> Option<String> {
+        self.running.console()?.sign_in_link(&format!("clerk@{}", super::site::DOMAIN))
+    }
+
     /// Lets sessions in their content finish and stops.
     pub fn stop(self) {
         self.running.stop();

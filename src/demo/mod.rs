@@ -71,7 +71,7 @@ fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
     // What the samples brought has been told already.
     while events.try_recv().is_ok() {}
     if !options.once && !stopped.load(Relaxed) {
-        account::your_turn(out, &ports)?;
+        account::your_turn(out, &ports, gate.sign_in_link().as_deref())?;
         keep_telling(out, &events, &gate, &stopped)?;
     }
     gate.stop();

@@ -17,11 +17,12 @@ pub struct Ports {
     pub submission: SocketAddr,
     pub mx: SocketAddr,
     pub mailbox: SocketAddr,
+    pub console: SocketAddr,
     /// Whether all are the usual ones.
     pub usual: bool,
 }
 
-const USUAL: [u16; 3] = [2525, 2527, 2526];
+const USUAL: [u16; 4] = [2525, 2527, 2526, 8025];
 
 impl Ports {
     /// The usual ports, and others for those that are taken.
@@ -33,7 +34,8 @@ impl Ports {
             held.push(listen(port).or_else(|_| listen(0))?);
         }
         let chosen = held.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
-        Ok(Ports { submission: chosen[0], mx: chosen[1], mailbox: chosen[2], usual: chosen.iter().map(|a| a.port()).eq(USUAL) })
+        let usual = chosen.iter().map(|a| a.port()).eq(USUAL);
+        Ok(Ports { submission: chosen[0], mx: chosen[1], mailbox: chosen[2], console: chosen[3], usual })
     }
 }
 
@@ -87,7 +89,7 @@ entries = ["lincolnshire.gov.uk", "e-lindsey.gov.uk", ".police.uk"]
 "#;
 
 fn site_file(ports: &Ports) -> String {
-    let Ports { submission, mx, mailbox, .. } = ports;
+    let Ports { submission, mx, mailbox, console, .. } = ports;
     format!(
         r#"[council]
 name    = "Wragby Parish Council"
@@ -122,6 +124,10 @@ upstream      = "provider"
 from          = "gateway@{DOMAIN}"
 username      = "gateway@{DOMAIN}"
 password-file = "outbox.password"
+
+[console]
+bind = "{console}"
+url  = "http://{console}"
 
 [monitoring]
 purposes          = ["effective-operation", "unauthorised-use"]

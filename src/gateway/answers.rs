@@ -44,7 +44,7 @@ impl Session {
             return Answer::Dropped;
         }
         for token in tokens {
-            match outbox.answer(Answered { token, by: by.clone(), text: text.clone() }).await {
+            match outbox.answer(Answered { token, by: by.clone(), text: text.clone(), chosen: None }).await {
                 Ok((_, proof)) => said = Some(Committed::kept(proof, wording::ANSWER_TAKEN)),
                 Err(error) => {
                     tracing::error!(event = "answer_failed", %error);

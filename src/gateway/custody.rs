@@ -110,7 +110,8 @@ impl Session {
         let ends = at.saturating_add(i64::try_from(within.as_millis()).unwrap_or(i64::MAX / 4));
         let warning = i64::try_from(WARNING.min(within / 3).as_millis()).unwrap_or(0);
         let secret: [u8; 16] = random_octets()?;
-        let token: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+        let key: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+        let token = held::answer_token(&key);
         let hold = Hold {
             by: held.by.iter().map(|p| p.word().to_string()).collect(),
             release_at_end: held.release,
@@ -127,6 +128,8 @@ impl Session {
             until: jiff::Timestamp::from_millisecond(ends).unwrap_or_default().to_zoned(now.time_zone().clone()),
             release_at_end: held.release,
             offered: held::offered(&sheet),
+            page: self.site.settings.console.as_ref().and_then(|c| c.url.as_ref()).map(|url| format!("{url}/confirm/{key}")),
+            desk: self.site.settings.console.as_ref().and_then(|c| c.url.clone()),
             answers: self.site.settings.outbox.as_ref().map_or_else(String::new, |o| held::answer_address(&o.answers, &token)),
         };
         let parcel = NewParcel { id: None, state: State::Held, due: ends - warning, ends, sheet };

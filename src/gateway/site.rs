@@ -26,7 +26,7 @@ use crate::transport::{Pool, limits::Limits};
 
 /// One load of the site file, ready to serve.
 pub struct Site {
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// By listener.
     pub servers: Vec<Arc<ServerConfig>>,
     /// By listener.
@@ -116,7 +116,7 @@ impl Site {
         let offers = settings.upstreams.iter().map(|_| Mutex::default()).collect();
         let classes = Arc::new(Classes(settings.policy.clone()));
         let evidence = Evidence::new(&settings)?;
-        Ok(Site { evidence, servers, tls_in, tls_out, offers, classes, settings, generation })
+        Ok(Site { evidence, servers, tls_in, tls_out, offers, classes, settings: Arc::new(settings), generation })
     }
 }
 

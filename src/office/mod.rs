@@ -12,6 +12,7 @@ pub mod held;
 pub mod holds;
 pub mod keys;
 pub mod masks;
+pub mod papers;
 pub mod queue;
 pub mod replay;
 pub mod reports;
@@ -20,6 +21,7 @@ pub mod retention;
 pub mod rights;
 pub mod roles;
 pub mod rounds;
+pub mod trail;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 

@@ -21,6 +21,24 @@ pub struct Answered {
     pub by: String,
     /// The new text of the reply.
     pub text: String,
+    /// What was chosen on the page behind the notice's link, and why, instead of a text.
+    pub chosen: Option<(Choice, String)>,
+}
+
+/// What a held message asks of its sender.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub reference: String,
+    /// In normal form.
+    pub sender: String,
+    /// Decoded; empty if there is none.
+    pub subject: String,
+    pub recipients: usize,
+    /// The titles of the rules that hold it.
+    pub why: Vec<String>,
+    pub until: jiff::Timestamp,
+    pub release_at_end: bool,
+    pub offered: Vec<Choice>,
 }
 
 /// What came of an answer, for the log.
@@ -38,6 +56,11 @@ pub enum Came {
 }
 
 impl Outbox {
+    /// What the message asks that waits for its sender under a token; none if nothing does.
+    pub async fn question(&self, token: String) -> Result<Option<Question>, StoreError> {
+        self.custody(move |custody, _| Ok(found(custody, &token)?.and_then(|parcel| asks(&parcel)))).await
+    }
+
     /// Does what an answer says; durable when this returns.
     pub async fn answer(&self, answered: Answered) -> Result<(Came, Kept), StoreError> {
         let options = self.inner.options.borrow().options.clone();
@@ -47,11 +70,39 @@ impl Outbox {
     }
 }
 
-fn decide(custody: &mut dyn Custody, answered: &Answered, options: &Options, now: i64) -> Result<Came, StoreError> {
-    let digest = token_digest(&answered.token);
+fn found(custody: &mut dyn Custody, token: &str) -> Result<Option<Parcel>, StoreError> {
+    let digest = token_digest(token);
     let held = custody.list(Which { kind: Kind::Mail, state: State::Held, most: usize::MAX >> 1, due: None })?;
-    let found = held.into_iter().find(|p| p.sheet.hold.as_ref().is_some_and(|h| h.token == digest));
-    let Some(found) = found else {
+    Ok(held.into_iter().find(|p| p.sheet.hold.as_ref().is_some_and(|h| h.token == digest)))
+}
+
+fn asks(parcel: &Parcel) -> Option<Question> {
+    let sheet = &parcel.sheet;
+    let hold = sheet.hold.as_ref().filter(|hold| hold.by.iter().any(|b| b == Person::Sender.word()))?;
+    Some(Question {
+        reference: sheet.reference.clone(),
+        sender: sheet.origin.sender.clone(),
+        subject: sheet.origin.subject.clone().unwrap_or_default(),
+        recipients: sheet.recipients.len(),
+        why: sheet.origin.rules.iter().map(|r| r.title.clone()).collect(),
+        until: jiff::Timestamp::from_millisecond(parcel.ends).unwrap_or_default(),
+        release_at_end: hold.release_at_end,
+        offered: offered(sheet),
+    })
+}
+
+/// A text is read; what was chosen on the page is that, if it is offered.
+fn read(answered: &Answered, offered: &[Choice]) -> Result<answer::Answer, Unclear> {
+    match &answered.chosen {
+        None => answer::read(&answered.text, offered),
+        Some((choice, _)) if !offered.contains(choice) => Err(Unclear::NotOffered),
+        Some((Choice::AsItIs, reason)) if reason.is_empty() => Err(Unclear::NoReason),
+        Some((choice, reason)) => Ok(answer::Answer { choice: *choice, reason: reason.chars().take(300).collect() }),
+    }
+}
+
+fn decide(custody: &mut dyn Custody, answered: &Answered, options: &Options, now: i64) -> Result<Came, StoreError> {
+    let Some(found) = found(custody, &answered.token)? else {
         let paragraphs = ["Your answer came too late, or twice: that message waits no longer. Nothing was changed.".to_string()];
         if let Some(letter) = to(&answered.by, "", "Nothing was changed", &paragraphs, options, now) {
             custody.accept(&[letter], now)?;
@@ -79,7 +130,7 @@ fn act(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (De
         return ask(parcel, answered, options, now);
     }
     let by = Decider { role: Person::Sender, address: Some(answered.by.clone()) };
-    let choice = match answer::read(&answered.text, &offered(sheet)) {
+    let choice = match read(answered, &offered(sheet)) {
         Ok(choice) => choice,
         Err(unclear) => return (misread(parcel, unclear, options, now), Came::Unclear),
     };

@@ -47,6 +47,11 @@ pub fn token_digest(token: &str) -> Vec<u8> {
     blake3::derive_key("lychgate answer token v1", token.as_bytes()).to_vec()
 }
 
+/// The token of answers by mail, out of the key of the notice's link: whoever sees where answers go does not have the link.
+pub fn answer_token(key: &str) -> String {
+    blake3::derive_key("lychgate link to answer v1", key.as_bytes())[..16].iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// `gateway+TOKEN@wragby.uk` for `gateway@wragby.uk`.
 pub fn answer_address(base: &str, token: &str) -> String {
     base.rsplit_once('@').map_or_else(String::new, |(local, domain)| format!("{local}+{token}@{domain}"))

@@ -227,6 +227,9 @@ fn held_lines(out: &mut String, told: &Told, held: &HeldNews, own: bool, notices
         if !who.is_empty() {
             line(out, &format!("The {who} must agree as well."));
         }
+        if let Some(page) = &held.page {
+            line(out, &format!("Or choose on this page: {page}"));
+        }
         line(out, &format!("Without an answer {end} at {until}."));
     } else if own {
         line(out, &format!("It waits for the {who}, until {until}. Without a decision {end} then."));
@@ -234,6 +237,11 @@ fn held_lines(out: &mut String, told: &Told, held: &HeldNews, own: bool, notices
     } else if notices.iter().any(|n| held.by.contains(&n.person)) {
         let reference = plain(&told.reference, 40);
         line(out, &format!("It waits for you until {until}. Without a decision {end} then."));
+        if let Some(desk) = &held.desk {
+            line(out, &format!("To look and decide: {desk}/held/{reference}"));
+            out.push_str("\r\n");
+            return;
+        }
         line(out, &format!("To see what it is:  lychgate held show {reference}"));
         line(out, &format!("To let it go:       lychgate held release {reference} --reason \"...\""));
         line(out, &format!("To send it back:    lychgate held refuse {reference} --reason \"...\""));

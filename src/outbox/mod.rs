@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-pub use self::answers::{Answered, Came};
+pub use self::answers::{Answered, Came, Question};
 pub use self::departure::{Departure, author_domains};
 use self::desk::{Desk, Job, Keeper};
 pub use self::lanes::{Chronicle, LaneOptions};
@@ -195,6 +195,10 @@ pub struct HeldNews {
     pub offered: Vec<Choice>,
     /// Where answers go.
     pub answers: String,
+    /// The page on which its sender may choose, if there is a console.
+    pub page: Option<String>,
+    /// Where the console is.
+    pub desk: Option<String>,
 }
 
 /// A message that is to be taken into custody, with what people hear of it: both or neither.

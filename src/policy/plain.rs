@@ -38,11 +38,7 @@ pub fn happens(rule: &Rule) -> Vec<String> {
     }
     if let Some(hold) = &then.hold {
         let end = if hold.release { "goes out" } else { "goes back to the sender" };
-        out.push(format!(
-            "It is not sent until {} decides, for at most {}; then it {end} (this version keeps no mail: until it does, the sending program is told to try again later)",
-            person(hold.by),
-            duration(hold.within)
-        ));
+        out.push(format!("It waits until {} decides, for at most {}; then it {end}", person(hold.by), duration(hold.within)));
     }
     for word in then.words() {
         let sentence = match word {

@@ -68,6 +68,14 @@ pub fn server_config(files: &TlsFiles, trust: &Trust) -> Result<Arc<ServerConfig
     Ok(Arc::new(config))
 }
 
+/// For the console: HTTP/1.1 and nobody's certificate but our own.
+pub fn page_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let config = server_config(files, &Trust::default())?;
+    let mut config = Arc::unwrap_or_clone(config);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// How an upstream is to prove itself.
 pub fn client_config(upstream: &Upstream) -> Result<Arc<ClientConfig>, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;

@@ -8,7 +8,7 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 cache=${1:?the cache folder}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql"
+packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql chromium chromium-driver"
 command -v node >/dev/null || packages="$packages nodejs"
 command -v npm >/dev/null || packages="$packages npm"
 
@@ -65,8 +65,8 @@ fi
 # Exim looks its own account up by a name that Debian compiled in; its package would make this one too.
 id Debian-exim >/dev/null 2>&1 || $root useradd --system --user-group --no-create-home --home-dir /var/spool/exim4 --shell /usr/sbin/nologin Debian-exim
 
-if [ ! -d "$cache/node_modules/nodemailer" ]; then
-  echo "install.sh: fetching nodemailer"
+if [ ! -d "$cache/node_modules/nodemailer" ] || [ ! -d "$cache/node_modules/axe-core" ]; then
+  echo "install.sh: fetching nodemailer and axe-core"
   cp "$(dirname "$0")/package.json" "$cache/package.json"
   (cd "$cache" && npm install --no-audit --no-fund --silent >"$cache/npm.log" 2>&1) || { tail -20 "$cache/npm.log" >&2; exit 1; }
 fi

@@ -25,7 +25,7 @@ use provider::{Bearer, Exim, Postfix, TOKEN};
 const OUTSIDER: &str = "jo@outside.test";
 
 /// Where `install.sh` puts what is not a Debian package.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is below the target folder").join("peers")
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod dns;

@@ -41,6 +41,11 @@ impl Location {
     }
 
     /// False where there is no such file. What a server has is seen when it is opened.
+    pub fn is_there(&self) -> bool {
+        self.may_be_there()
+    }
+
+    /// The same within the store.
     pub(super) fn may_be_there(&self) -> bool {
         self.file().is_none_or(Path::exists)
     }

@@ -1,0 +1,97 @@
+//! WCAG 2.2 AA on every page, at both sizes, as far as a program can see it (axe-core); and what it cannot: nothing is wider than the
+//! screen, everything is reached by the keyboard in order and shows that it has the focus.
+
+use super::*;
+use crate::peers::cache;
+
+const AXE: &str = "const done = arguments[arguments.length - 1]; axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(r => done(r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 200)).join(' | '))))";
+
+#[test]
+fn no_page_has_a_fault_that_a_program_can_see() {
+    let axe = cache().join("node_modules/axe-core/axe.min.js");
+    let Ok(axe) = std::fs::read_to_string(&axe) else {
+        return crate::support::skip("accessibility of the console", "axe-core missing (tests/peers/install.sh brings it)");
+    };
+    let pictures = std::env::var_os("LYCHGATE_PICTURES").map(std::path::PathBuf::from);
+    let mut looked = BTreeSet::new();
+    let mut faults = Vec::new();
+    for size in [Size::Desktop, Size::Phone] {
+        let council = Council::start("console-axe");
+        let Some(browser) = Browser::start("accessibility of the console", size, true) else { return };
+        assert_eq!(council.mail("basket", &["jo@outside.test"], "apples", "x"), 250);
+        assert_eq!(council.mail("pears", &["tom@outside.test"], "pears", "No"), 550);
+        assert_eq!(council.mail("many", &["a@gmail.com", "b@sky.com", "c@aol.com"], "Playground", "Dear all"), 250);
+        let mut look = |name: &str| {
+            looked.insert(name.to_string());
+            browser.run(&axe);
+            let found = browser.run_async(AXE);
+            let found = found.as_array().unwrap_or_else(|| panic!("axe did not run: {found}"));
+            faults.extend(found.iter().map(|fault| format!("{name} ({size:?}): {fault}")));
+            let wider = browser.run("return document.documentElement.scrollWidth - window.innerWidth");
+            if wider.as_i64().is_none_or(|w| w > 0) {
+                faults.push(format!("{name} ({size:?}) is wider than the screen by {wider}"));
+            }
+            // Each thing that takes the focus shows it: its outline or shadow is another with it than without.
+            let hidden = browser.run(
+                "return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, [tabindex=\"0\"]')].filter(e => e.offsetParent !== null && !e.closest('.govuk-skip-link') && !(e.tagName !== 'SUMMARY' && e.closest('details:not([open])'))).filter(e => { \
+                 const s = () => { const c = getComputedStyle(e), n = e.nextElementSibling ? getComputedStyle(e.nextElementSibling, '::before') : null; return c.outline + c.boxShadow + c.backgroundColor + (n ? n.outline + n.boxShadow : '') }; \
+                 e.blur(); const before = s(); e.focus({focusVisible: true}); const after = s(); e.blur(); return before === after }).map(e => e.outerHTML.slice(0, 120))",
+            );
+            faults.extend(hidden.as_array().into_iter().flatten().map(|e| format!("{name} ({size:?}): no focus shows on {e}")));
+            if let Some(folder) = &pictures {
+                std::fs::create_dir_all(folder).expect("a folder can be made");
+                browser.picture(&folder.join(format!("{name}-{size:?}.png")));
+            }
+        };
+        browser.go(&format!("{}/sign-in", council.url));
+        look("sign-in");
+        browser.write("#address", "nothing");
+        browser.press_what_says("Send me a link");
+        look("sign-in-error");
+        let confirm = council.link_for(ELM, "/confirm/");
+        browser.go(&confirm);
+        look("confirm");
+        browser.press_what_says("Decide");
+        look("confirm-error");
+        browser.go(&format!("{}/sign-in", council.url));
+        browser.write("#address", CLERK);
+        browser.press_what_says("Send me a link");
+        look("sign-in-sent");
+        browser.go(&council.link_for(CLERK, "/sign-in/link?key="));
+        look("sign-in-link");
+        browser.press_what_says("Sign in");
+        look("today");
+        browser.press_what_says("Held");
+        look("held");
+        browser.press_what_says("LG-");
+        browser.press_what_says("Read what it says");
+        look("held-one");
+        browser.press_what_says("Let it go");
+        look("held-one-error");
+        for (path, name) in [
+            ("/find", "find"),
+            ("/rules", "rules"),
+            ("/rules/fruit", "rule"),
+            ("/papers", "papers"),
+            ("/papers/schedule", "schedule"),
+            ("/papers/coverage", "coverage"),
+            ("/papers/retention", "retention"),
+            ("/access", "access"),
+            ("/nowhere", "nowhere"),
+        ] {
+            browser.go(&format!("{}{path}", council.url));
+            look(name);
+        }
+        browser.go(&format!("{}/find", council.url));
+        browser.write("#who", "tom@outside.test");
+        browser.write("#purpose", "a test");
+        browser.press_what_says("Look");
+        look("found");
+        browser.go(&format!("{}/access", council.url));
+        browser.write("#purpose", "a test");
+        browser.press_what_says("Read it");
+        look("access-read");
+    }
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+    say(&format!("console: {} pages at two sizes without a fault that axe-core sees", looked.len()));
+}
