@@ -80,12 +80,15 @@ pub struct Recorded {
 }
 
 impl Gate {
-    /// Starts the gateway with this site file.
-    pub fn start(site_file: &Path) -> Result<Gate, DemoError> {
+    /// Starts the gateway with this site file; before it, a month is put into the record if it is wanted.
+    pub fn start(site_file: &Path, month: bool) -> Result<Gate, DemoError> {
         let mut faults = Diagnostics::new();
         let settings = config::load(site_file, &mut faults).ok_or_else(|| DemoError::Gateway(format!("\n{faults}")))?;
         let (policy, time_zone, store) = (settings.policy.clone(), settings.time_zone.clone(), records::Options::of(&settings));
         records::prepare(&store).map_err(|e| DemoError::Gateway(e.to_string()))?;
+        if month {
+            super::month::write(&settings).map_err(|e| DemoError::Gateway(e.to_string()))?;
+        }
         let running = app::start(settings).map_err(|e| DemoError::Gateway(format!("{e:#}")))?;
         Ok(Gate { running, policy, time_zone, store })
     }

@@ -9,6 +9,7 @@ mod client;
 mod gate;
 mod letter;
 mod mailbox;
+mod month;
 mod sample;
 pub mod shipped;
 mod site;
@@ -65,12 +66,15 @@ fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
         .build()
         .map_err(|e| DemoError::Machine("no threads", e))?;
     let stopped = runtime.block_on(async { watch_for_the_end() }).map_err(|e| DemoError::Machine("no signals", e))?;
-    let (ports, mailbox, events, _site, gate) = start(&runtime)?;
+    let (ports, mailbox, events, _site, gate) = start(&runtime, options)?;
     account::welcome(out, &ports)?;
     let told = samples(out, &ports, &mailbox, &gate, &stopped)?;
     // What the samples brought has been told already.
     while events.try_recv().is_ok() {}
     if !options.once && !stopped.load(Relaxed) {
+        look_alike(&ports);
+        std::thread::sleep(Duration::from_millis(300));
+        while events.try_recv().is_ok() {}
         account::your_turn(out, &ports, gate.sign_in_link().as_deref())?;
         keep_telling(out, &events, &gate, &stopped)?;
     }
@@ -78,15 +82,22 @@ fn council(options: Options, out: &mut dyn Write) -> Result<bool, DemoError> {
     Ok(told)
 }
 
+/// Mail that passes for the Clerk's, from a domain that looks like the council's: it is held, so that there is something to decide.
+fn look_alike(ports: &Ports) {
+    const TEXT: &str = "From: Wragby Parish Clerk <clerk@wragby-parishcouncil.gov.uk.example>\r\nTo: alice.thorn@wragbyparishcouncil.gov.uk\r\nSubject: Invoice for the hall roof, to be paid today\r\nMessage-ID: <hall-roof@wragby-parishcouncil.gov.uk.example>\r\nDate: Thu, 14 May 2026 09:12:00 +0100\r\n\r\nAlice,\r\n\r\nplease pay the attached invoice today; the bank details have changed.\r\n\r\nThe Clerk\r\n";
+    let to = ["alice.thorn@wragbyparishcouncil.gov.uk".to_string()];
+    let _ = client::send(ports.mx, None, "clerk@wragby-parishcouncil.gov.uk.example", &to, TEXT.as_bytes());
+}
+
 /// Starts all. A port that was free a moment ago can be taken by now: then others are tried.
-fn start(runtime: &tokio::runtime::Runtime) -> Result<(Ports, Mailbox, Receiver<Event>, Site, Gate), DemoError> {
+fn start(runtime: &tokio::runtime::Runtime, options: Options) -> Result<(Ports, Mailbox, Receiver<Event>, Site, Gate), DemoError> {
     let mut attempts = 5;
     loop {
         attempts -= 1;
         let ports = Ports::choose().map_err(|e| DemoError::Machine("no port is free", e))?;
         let mailbox = runtime.block_on(start_mailbox(&ports)).map_err(|e| DemoError::Machine("the mailbox", e));
         let site = Site::write(&ports).map_err(|e| DemoError::Machine("the temporary folder", e))?;
-        let gate = mailbox.and_then(|mailbox| Ok((mailbox, Gate::start(&site.file())?)));
+        let gate = mailbox.and_then(|mailbox| Ok((mailbox, Gate::start(&site.file(), !options.once)?)));
         match gate {
             Ok(((mailbox, events), gate)) => return Ok((ports, mailbox, events, site, gate)),
             Err(error) if attempts == 0 => return Err(error),
