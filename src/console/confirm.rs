@@ -98,7 +98,7 @@ pub(super) async fn choose(
 ) -> Answer {
     let Some(asked) = question(&desk, from, &key).await? else { return over(&desk) };
     let Some(choice) = asked.offered.iter().find(|c| (**c as u8).to_string() == chosen.choice) else {
-        return form(&desk, key, &asked, Some(("choice-1", "Choose what becomes of your message")));
+        return form(&desk, key, &asked, Some(("choice-1", "Choose what should happen to your message")));
     };
     let reason: String = chosen.reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if *choice == Choice::AsItIs && reason.is_empty() {

@@ -147,12 +147,23 @@ fn sentence(hits: &[Hit], asked: &Asked, zone: &jiff::tz::TimeZone) -> String {
     };
     let when = latest.row.time.to_zoned(zone.clone()).strftime("%A %-d %B, %H:%M");
     let count = if hits.len() == 1 { "One message fits".to_string() } else { format!("{} messages fit", hits.len()) };
+    let row = &latest.row;
+    let taken = row.outcome_code.is_some_and(|code| code / 100 == 2);
     match latest.recipient_code {
-        Some(code) if code / 100 == 2 && latest.row.outcome_code.is_some_and(|c| c / 100 == 2) => {
+        Some(code) if taken && row.upstream_reply.is_some() && code / 100 == 2 => {
             format!("Yes: the mail provider took the latest for {who} on {when}. {count}.")
         }
-        Some(_) => format!("No: the latest, of {when}, did not reach {who}'s provider: {}. {count}.", trail::for_recipient(latest)),
-        None => format!("{count}. The latest is of {when}: {}.", trail::outcome(latest)),
+        Some(_) if taken && row.disposition == "hold" => {
+            format!("Not yet: the latest, of {when}, is held until somebody decides. {count}.")
+        }
+        Some(_) if taken && row.upstream_reply.is_none() => {
+            format!(
+                "Not yet: the gateway has taken the latest, of {when}, and the mail provider has not taken it from there so far. {count}."
+            )
+        }
+        Some(_) if taken => format!("No: of the latest, of {when}, the copy for {who} was {}. {count}.", trail::for_recipient(latest)),
+        Some(_) => format!("No: the latest, of {when}, did not reach {who}: it was {}. {count}.", trail::outcome(latest)),
+        None => format!("{count}. The latest is of {when}: it was {}.", trail::outcome(latest)),
     }
 }
 

@@ -10,6 +10,9 @@ pub fn outcome(hit: &Hit) -> String {
         ("reject", _) => "refused by the council's policy; nobody received it".into(),
         ("defer", _) => "put off by the council's policy; the sender's program was asked to try again".into(),
         ("hold", _) => "held by the council's policy".into(),
+        (_, Some(code)) if code / 100 == 2 && row.upstream_reply.is_none() => {
+            "taken by the gateway itself; what became of it then stands under the same reference".into()
+        }
         (_, Some(code)) if code / 100 == 2 => "delivered to the provider".into(),
         (_, Some(code)) if row.upstream_reply.is_none() => {
             format!("not confirmed by the provider, so perhaps delivered ({code}); the sender's program was asked to try again")
@@ -25,6 +28,8 @@ pub fn for_recipient(hit: &Hit) -> String {
     match (hit.row.disposition.as_str(), hit.recipient_code) {
         ("reject" | "defer" | "hold", Some(code)) if code / 100 != 2 => format!("not sent to them ({code})"),
         (_, Some(0)) => "not known".into(),
+        ("hold", Some(_)) => "held; it was not sent to them by then".into(),
+        (_, Some(code)) if code / 100 == 2 && hit.row.upstream_reply.is_none() => "not sent to them by then".into(),
         (_, Some(code)) if code / 100 == 2 => format!("accepted by the provider for them ({code})"),
         (_, Some(code)) => format!("refused by the provider for them ({code})"),
         (_, None) => "was not a recipient".into(),

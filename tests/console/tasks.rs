@@ -110,6 +110,12 @@ fn did_it_arrive_is_answered_in_a_sentence() {
         browser.press_what_says("Look");
         let answered = browser.text();
         assert!(answered.contains("refused by the council's policy") && answered.contains("no-pears"), "{answered}");
+        assert_eq!(council.mail("basket", &["jo@outside.test"], "apples", "They are ripe."), 250);
+        browser.write("#who", "jo@outside.test");
+        eventually("what is held in the record", || {
+            browser.press_what_says("Look");
+            browser.text().contains("Not yet: the latest").then_some(())
+        });
         browser.write("#who", "nobody@outside.test");
         browser.press_what_says("Look");
         assert!(browser.text().contains("Nothing in the record fits"), "{}", browser.text());
