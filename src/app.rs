@@ -6,10 +6,10 @@
 mod care;
 
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -44,11 +44,20 @@ pub struct Running {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     keeper: tokio::runtime::Runtime,
-    generation: AtomicU64,
     drain: Duration,
     console: Option<Console>,
+    reloader: Arc<Reloader>,
+}
+
+/// Reads the site file anew, for whoever asks.
+struct Reloader {
+    file: PathBuf,
+    shared: Arc<Shared>,
+    generation: AtomicU64,
     /// The console's certificate as it is now.
-    console_tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+    console_tls: ArcSwapOption<rustls::ServerConfig>,
+    /// One at a time: the one who asked last is the one that stays.
+    turn: Mutex<()>,
 }
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads.
@@ -57,9 +66,9 @@ pub fn serve(path: PathBuf, settings: Settings) -> anyhow::Result<()> {
     // Before anything listens: a signal that comes with the first connection must not end the process.
     let desk = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = desk.block_on(async { Signals::listen() })?;
-    let running = start(settings)?;
+    let running = start(path, settings)?;
     tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"));
-    desk.block_on(signals.obey(&running, &path));
+    desk.block_on(signals.obey(&running));
     running.stop();
     tracing::info!(event = "stopped");
     Ok(())
@@ -81,10 +90,11 @@ impl Signals {
     }
 
     /// Reloads as often as it is asked for, and returns when the gateway is to end.
-    async fn obey(mut self, running: &Running, path: &Path) {
+    async fn obey(mut self, running: &Running) {
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => running.reload(path),
+                // What was wrong with it is in the log.
+                _ = self.hangup.recv() => drop(running.reloader.reload()),
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
             }
@@ -92,8 +102,9 @@ impl Signals {
     }
 }
 
-/// Binds every listener, opens the store and starts the threads. The store must be there already ([`records::prepare`]).
-pub fn start(settings: Settings) -> anyhow::Result<Running> {
+/// Binds every listener, opens the store and starts the threads. The store must be there already ([`records::prepare`]). `file` is what
+/// a reload reads.
+pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
     let keeper = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("keeper").enable_all().build()?;
     let guard = keeper.enter();
     let metrics = Arc::new(Metrics::new(&settings));
@@ -121,8 +132,14 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
         outbox.set_chronicle(Chronicle::of(&shared));
     }
     let (stop, stopped) = watch::channel(false);
-    let console_tls = Arc::new(ArcSwapOption::empty());
-    let console = start_console(&shared, &console_tls, &stopped)?;
+    let reloader = Arc::new(Reloader {
+        file,
+        shared: shared.clone(),
+        generation: AtomicU64::new(1),
+        console_tls: ArcSwapOption::empty(),
+        turn: Mutex::default(),
+    });
+    let console = start_console(&reloader, &stopped)?;
     let mut workers = Vec::new();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let (peers, mut inboxes): (Vec<_>, Vec<_>) = (0..threads)
@@ -150,7 +167,7 @@ pub fn start(settings: Settings) -> anyhow::Result<Running> {
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);
     metrics.health().set(Part::Rules, PartState::Ok);
-    Ok(Running { shared, metrics, stop, workers, keeper, generation: AtomicU64::new(1), drain, console, console_tls })
+    Ok(Running { shared, metrics, stop, workers, keeper, drain, console, reloader })
 }
 
 /// Whether the console speaks TLS itself: always beyond this machine.
@@ -161,23 +178,22 @@ fn console_config(settings: &Settings) -> anyhow::Result<Option<Arc<rustls::Serv
     }
 }
 
-fn start_console(
-    shared: &Arc<Shared>,
-    certificate: &Arc<ArcSwapOption<rustls::ServerConfig>>,
-    stopped: &watch::Receiver<bool>,
-) -> anyhow::Result<Option<Console>> {
+fn start_console(reloader: &Arc<Reloader>, stopped: &watch::Receiver<bool>) -> anyhow::Result<Option<Console>> {
+    let shared = &reloader.shared;
     let site = shared.site.load_full();
     let Some(settings) = &site.settings.console else { return Ok(None) };
-    certificate.store(console_config(&site.settings)?);
+    reloader.console_tls.store(console_config(&site.settings)?);
     let bind = settings.bind;
     let listener = StdListener::bind(bind).with_context(|| format!("[console] cannot listen on {bind}"))?;
-    let (of, certificate) = (shared.clone(), certificate.clone());
+    let (of, again, certificate) = (shared.clone(), reloader.clone(), reloader.clone());
     let around = console::Around {
+        file: reloader.file.clone(),
         settings: Box::new(move || of.site.load().settings.clone()),
+        reload: Box::new(move || again.reload()),
         outbox: shared.outbox.clone(),
         metrics: shared.metrics.clone(),
     };
-    Ok(Some(Console::start(listener, around, move || certificate.load_full(), stopped.clone())?))
+    Ok(Some(Console::start(listener, around, move || certificate.console_tls.load_full(), stopped.clone())?))
 }
 
 fn start_outbox(settings: &Settings) -> anyhow::Result<Option<Outbox>> {
@@ -186,16 +202,19 @@ fn start_outbox(settings: &Settings) -> anyhow::Result<Option<Outbox>> {
     Ok(Some(Outbox::start(options, tls).context("the outbox could not be opened")?))
 }
 
-impl Running {
-    /// Reads the site file anew. What is faulty is refused, and the old stays.
-    pub fn reload(&self, path: &Path) {
+impl Reloader {
+    /// Reads the site file anew. What is faulty is refused, and the old stays; errors say what it was.
+    fn reload(&self) -> Result<(), String> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = &self.shared.metrics;
         let mut diagnostics = Diagnostics::new();
-        let loaded = config::load(path, &mut diagnostics);
+        let loaded = config::load(&self.file, &mut diagnostics);
         let old = self.shared.site.load();
         let refused = |why: String| {
-            self.metrics.reloads_refused.inc();
-            self.metrics.health().set(Part::Rules, PartState::Degraded);
+            metrics.reloads_refused.inc();
+            metrics.health().set(Part::Rules, PartState::Degraded);
             tracing::error!(event = "reload_refused", "the old rules stay: {why}");
+            Err(why)
         };
         let Some(settings) = loaded else { return refused(format!("\n{diagnostics}")) };
         let same = settings.listeners.len() == old.settings.listeners.len()
@@ -214,14 +233,17 @@ impl Running {
                     Err(error) => tracing::error!(event = "reload_refused", %error, "the console keeps its certificate"),
                 }
                 self.shared.site.store(Arc::new(site));
-                self.metrics.reloads.inc();
-                self.metrics.health().set(Part::Rules, PartState::Ok);
+                metrics.reloads.inc();
+                metrics.health().set(Part::Rules, PartState::Ok);
                 tracing::info!(event = "reloaded");
+                Ok(())
             }
             Err(error) => refused(error.to_string()),
         }
     }
+}
 
+impl Running {
     /// The Clerk's page, if there is one.
     pub fn console(&self) -> Option<&Console> {
         self.console.as_ref()

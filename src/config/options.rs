@@ -150,6 +150,7 @@ pub struct Records {
 pub struct Console {
     pub bind: Said<SocketAddr>,
     pub url: Said<String>,
+    pub folder: Said<PathBuf>,
 }
 
 /// Where a store is.
@@ -283,9 +284,11 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
         scan: root.table("scan", "scan", d).map(|t| Scan::read(&t, d)),
         dns: root.table("dns", "dns", d).map(|t| Dns::read(&t, d)),
         dkim: root.tables("dkim", "dkim", d).iter().map(|t| Dkim::read(t, d)).collect(),
-        console: root
-            .table("console", "console", d)
-            .map(|t| Console { bind: required_bind(&t, "\"127.0.0.1:8025\"", d), url: t.parsed("url", page_url, d) }),
+        console: root.table("console", "console", d).map(|t| Console {
+            bind: required_bind(&t, "\"127.0.0.1:8025\"", d),
+            url: t.parsed("url", page_url, d),
+            folder: t.path("folder", d),
+        }),
         metrics: root
             .table("metrics", "metrics", d)
             .map(|t| Metrics { bind: required_bind(&t, "\"127.0.0.1:9125\"", d), beyond_loopback: t.boolean("beyond-loopback", d) }),

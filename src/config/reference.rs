@@ -508,6 +508,13 @@ pub const KEYS: &[Key] = &[
         "\"https://gate.wragbyparishcouncil.gov.uk\"",
         "How people reach it: what stands in the links that are mailed to them.",
     ),
+    key(
+        "console",
+        "folder",
+        "desk, beside the site key",
+        "\"/var/lib/lychgate/desk\"",
+        "Where it writes what is changed there, with all earlier versions. The gateway must be able to write in it.",
+    ),
     //
     key("metrics", "bind", "", "\"127.0.0.1:9125\"", "The address and port of /metrics and /health."),
     key("metrics", "beyond-loopback", "false", "true", "Set to true to let other machines read them."),

@@ -460,9 +460,14 @@ impl Resolver<'_> {
         })
     }
 
+    /// Relative to the site file.
+    fn key_file(&self) -> PathBuf {
+        self.options.records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone())
+    }
+
     fn records(&self, d: &mut Diagnostics) -> Records {
         let records = &self.options.records;
-        let key_file = records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone());
+        let key_file = self.key_file();
         let key_span = records.key_file.as_ref().map_or(records.span.clone(), |k| k.span());
         let place = records.database.as_ref().map(|place| (place.get_ref(), place.span()));
         let (database, keyring) = match place {
@@ -789,7 +794,11 @@ impl Resolver<'_> {
             let message = format!("the console would be reached at {} in the clear", bind.get_ref());
             d.error(self.source, bind.span(), message, "Add [tls] with the gateway's certificate, or bind it to 127.0.0.1.");
         }
-        Some(Console { bind: *bind.get_ref(), url: console.url.as_ref().map(|u| u.get_ref().clone()) })
+        let folder = match &console.folder {
+            Some(folder) => self.files.resolve(folder.get_ref()),
+            None => self.files.resolve(&self.key_file()).with_file_name("desk"),
+        };
+        Some(Console { bind: *bind.get_ref(), url: console.url.as_ref().map(|u| u.get_ref().clone()), folder })
     }
 
     /// Who has which role. The Clerk and the Chair of `[council]` have theirs, councillors are members.

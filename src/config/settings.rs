@@ -74,6 +74,8 @@ pub struct Console {
     pub bind: SocketAddr,
     /// How people reach it, without a slash at its end; none: as it is bound.
     pub url: Option<String>,
+    /// Where it writes what the Clerk changes there. It need not be there yet.
+    pub folder: PathBuf,
 }
 
 /// Who may do what with what is kept, and what takes two of them.

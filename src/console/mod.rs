@@ -19,6 +19,7 @@ mod sign_in;
 mod today;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,8 +45,12 @@ const FORM: usize = 1024 * 1024;
 
 /// What the desk needs of the gateway around it.
 pub struct Around {
+    /// The site file.
+    pub file: PathBuf,
     /// As they are now: a reload changes them.
     pub settings: Box<dyn Fn() -> Arc<Settings> + Send + Sync>,
+    /// Reads the site file anew; errors say why the old stays. It takes its time.
+    pub reload: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub outbox: Option<Outbox>,
     pub metrics: Arc<Metrics>,
 }

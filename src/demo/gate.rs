@@ -89,7 +89,7 @@ impl Gate {
         if month {
             super::month::write(&settings).map_err(|e| DemoError::Gateway(e.to_string()))?;
         }
-        let running = app::start(settings).map_err(|e| DemoError::Gateway(format!("{e:#}")))?;
+        let running = app::start(site_file.to_owned(), settings).map_err(|e| DemoError::Gateway(format!("{e:#}")))?;
         Ok(Gate { running, policy, time_zone, store })
     }
 
