@@ -262,11 +262,13 @@ async fn send_all<T: AsyncRead + AsyncWrite + Unpin>(
     for letter in letters {
         if renewed.elapsed() > LEASE / 3 {
             renewed = Instant::now();
-            let (ids, number) = (waiting.clone(), waiting.len() as u64);
+            let ids = waiting.clone();
+            let lost = desk.with(move |custody, now| custody.renew(&ids, now)).await.map_err(|_| Trouble::Connection)?;
             // Another gateway has taken them meanwhile: it sends them.
-            if desk.with(move |custody, now| custody.renew(&ids, now)).await.map_err(|_| Trouble::Connection)? < number {
-                break;
-            }
+            waiting.retain(|id| !lost.contains(id));
+        }
+        if !waiting.contains(&letter.parcel.id) {
+            continue;
         }
         waiting.retain(|id| *id != letter.parcel.id);
         let fate = match send(&mut client, &letter, options, reverse).await {

@@ -7,7 +7,7 @@
 //! What the upstream has taken is settled before anything else is done with it. A crash in between sends that one message again
 //! (RFC 1047); there is no other way in which one goes twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -112,6 +112,8 @@ struct Field {
     idle: Mutex<Vec<(Connection, Instant)>>,
     /// When the leases were last known to be good, in milliseconds.
     sure: AtomicI64,
+    /// What another gateway may be delivering by now.
+    lost: Mutex<HashSet<i64>>,
 }
 
 /// How a flight ended.
@@ -190,7 +192,7 @@ impl Lane {
             }
         };
         let pacer = Pacer::new(lane.upstream.pacing);
-        let field = Field { setup, lane, tls, idle: Mutex::default(), sure: AtomicI64::new(now()) };
+        let field = Field { setup, lane, tls, idle: Mutex::default(), sure: AtomicI64::new(now()), lost: Mutex::default() };
         Some((Arc::new(field), pacer))
     }
 
@@ -268,7 +270,10 @@ impl Lane {
     async fn renew(&self, ids: &[i64], field: &Field) {
         let own = ids.to_vec();
         match self.desk.with(move |custody, now| custody.renew(&own, now)).await {
-            Ok(_) => field.sure.store(now(), Ordering::Relaxed),
+            Ok(lost) => {
+                *field.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost.into_iter().collect();
+                field.sure.store(now(), Ordering::Relaxed);
+            }
             Err(error) => tracing::warn!(event = "lease_not_renewed", %error, "nothing more is sent until the store answers"),
         }
     }
@@ -276,8 +281,9 @@ impl Lane {
 
 impl Field {
     /// Whether this gateway may still send what it has leased.
-    fn is_sure(&self) -> bool {
+    fn is_sure(&self, id: i64) -> bool {
         (0..SURE).contains(&(now() - self.sure.load(Ordering::Relaxed)))
+            && !self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
     async fn connection(&self) -> Result<Connection, Trouble> {
@@ -378,7 +384,7 @@ impl Flight {
         };
         self.shared.heard.answers(&lane.upstream.name);
         lane.passes_dsn.store(connection.extensions.dsn, Ordering::Relaxed);
-        let go = async || self.field.is_sure() && !self.shared.is_stopping();
+        let go = async || self.field.is_sure(id) && !self.shared.is_stopping();
         let leg = leg::send(&mut connection, &parcel.sheet, &content, &plan, go).await;
         match leg {
             Leg::Answered(fates) => {

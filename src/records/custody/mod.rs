@@ -17,7 +17,7 @@ pub mod sheet;
 mod store;
 
 pub use digest::{Covered, DigestStanding, Happened, Happenings, Heap, digest_standing};
-pub use sheet::{Copy, Fate, Hold, Origin, Plan, Recipient, RuleNote, Sheet, SplitCopy};
+pub use sheet::{Copy, Fate, Hold, Origin, Plan, Recipient, Record, RuleNote, Sheet, SplitCopy};
 pub use store::new_id;
 pub(super) use store::{SCHEMA, create, migrate};
 
@@ -186,9 +186,9 @@ pub trait Custody: Send {
     /// and said.
     fn claim(&mut self, kind: Kind, lane: &str, most: usize, now: i64) -> Result<Claim, StoreError>;
 
-    /// Keeps these leases of this gateway's for another [`LEASE`]; says how many it still had. Where that is fewer, another gateway may
-    /// deliver what was lost: nothing more of it may be sent.
-    fn renew(&mut self, ids: &[i64], now: i64) -> Result<u64, StoreError>;
+    /// Keeps these leases of this gateway's for another [`LEASE`]; says which it has no more. Another gateway may deliver those: nothing
+    /// more of them may be sent.
+    fn renew(&mut self, ids: &[i64], now: i64) -> Result<Vec<i64>, StoreError>;
 
     /// What became of leased parcels, in one transaction. One whose lease was lost meanwhile goes only if it was delivered.
     fn settle(&mut self, settled: Vec<(i64, Decision)>, now: i64) -> Result<(), StoreError>;

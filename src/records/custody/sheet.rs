@@ -94,7 +94,21 @@ pub struct Origin {
     pub size: u64,
     /// Its sender is the council's and no program (RFC 3834): notices may go there.
     pub tell_sender: bool,
+    /// What the record keeps of it, and of its delivery.
+    pub record: Record,
+    /// Marked personal or private.
+    pub personal: bool,
     pub rules: Vec<RuleNote>,
+}
+
+/// What the record keeps of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Record {
+    Nothing,
+    Count,
+    #[default]
+    Row,
 }
 
 /// A rule that asked for this.
@@ -132,6 +146,9 @@ pub struct Hold {
     pub reason: String,
     /// Names the answers that count: a digest of what stands in the notice's reply address.
     pub token: Vec<u8>,
+    /// What its message is remembered by, so that it is not taken twice: forgotten where it goes back, since it may come again.
+    #[serde(with = "base64_text")]
+    pub once: Vec<u8>,
     /// Answers that could not be understood.
     pub misread: u32,
     /// The holders have been warned that its time ends.

@@ -178,8 +178,7 @@ impl Custody for Store {
 
     fn is_told(&mut self, what: &[u8], now: i64) -> Result<bool, StoreError> {
         // Each period has its own hash key, so the memory fades with the keys.
-        for period in self.sealer.ring.borrow_mut().periods(RecordClass::Custody, now - millis(TOLD), i64::MAX)? {
-            let hash = period.key.hash_16(Hashed::Told, what);
+        for hash in self.sealer.told_as(what, now)? {
             let told = "SELECT 1 FROM told WHERE hash = ?1 AND expires > ?2";
             if self.db.statements().first(told, values![&hash[..], now], |_| Ok(()))?.is_some() {
                 return Ok(true);
@@ -224,12 +223,22 @@ impl Custody for Store {
         Ok(claim)
     }
 
-    fn renew(&mut self, ids: &[i64], now: i64) -> Result<u64, StoreError> {
+    fn renew(&mut self, ids: &[i64], now: i64) -> Result<Vec<i64>, StoreError> {
         let holder = self.holder;
         self.db.transaction(|tx| {
             let until = tx.clock(now)? + millis(LEASE);
             let rows: Vec<_> = ids.iter().map(|id| values![*id, holder, until].to_vec()).collect();
-            tx.execute_many("UPDATE parcel SET leased = ?3 WHERE id = ?1 AND holder = ?2 AND leased > 0", &rows)
+            let renewed = tx.execute_many("UPDATE parcel SET leased = ?3 WHERE id = ?1 AND holder = ?2 AND leased > 0", &rows)?;
+            let mut lost = Vec::new();
+            if renewed < ids.len() as u64 {
+                for id in ids {
+                    let ours = "SELECT 1 FROM parcel WHERE id = ?1 AND holder = ?2 AND leased > 0";
+                    if tx.first(ours, values![*id, holder], |_| Ok(()))?.is_none() {
+                        lost.push(*id);
+                    }
+                }
+            }
+            Ok(lost)
         })
     }
 
@@ -497,6 +506,28 @@ impl Sealer {
         Ok(id)
     }
 
+    /// The hashes by which this may be remembered: the period that it was told in is not known.
+    fn told_as(&self, what: &[u8], now: i64) -> Result<Vec<[u8; 16]>, StoreError> {
+        let periods = self.ring.borrow_mut().periods(RecordClass::Custody, now - millis(TOLD), i64::MAX)?;
+        Ok(periods.iter().map(|period| period.key.hash_16(Hashed::Told, what)).collect())
+    }
+
+    /// A message that went back may be sent again, the same octet for octet, and is then a new one.
+    fn forget(&self, tx: &mut (dyn Statements + '_), row: &Found, now: i64) -> Result<(), StoreError> {
+        let once = match self.parcel(row) {
+            Ok(parcel) => parcel.sheet.hold.map(|hold| hold.once).unwrap_or_default(),
+            Err(Unopened::For(error)) => return Err(error),
+            // Nobody knows any more which it was.
+            Err(Unopened::Broken) => return Ok(()),
+        };
+        if !once.is_empty() {
+            for hash in self.told_as(&once, now)? {
+                tx.execute("DELETE FROM told WHERE hash = ?1", values![&hash[..]])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Does what was decided about the parcel of this row; says the parcels that took its place.
     fn become_(&self, tx: &mut (dyn Statements + '_), row: &Found, decision: &Decision, now: i64) -> Result<Vec<i64>, StoreError> {
         let mut ids = Vec::new();
@@ -507,7 +538,12 @@ impl Sealer {
             Becomes::Same => {
                 tx.execute("UPDATE parcel SET holder = 0, leased = 0 WHERE id = ?1 AND leased > 0", values![row.id])?;
             }
-            Becomes::Nothing => self.take_away(tx, row)?,
+            Becomes::Nothing => {
+                if row.state == State::Held as i64 {
+                    self.forget(tx, row, now)?;
+                }
+                self.take_away(tx, row)?;
+            }
             Becomes::This(parcel) => {
                 let class = parcel.state.class();
                 let content = self.content_for(tx, row, class, now)?;

@@ -78,7 +78,7 @@ fn what_is_leased_is_nobody_elses_until_the_lease_ends() {
         lets_pass(options, 30_000);
         assert_eq!(claimed(custody.as_mut(), NOW), NONE);
         assert_eq!(custody.decide(id, NOW, &mut |_| Ok(Decision::done())).unwrap(), Decided::Busy);
-        assert_eq!(custody.renew(&[id], NOW).unwrap(), 1);
+        assert_eq!(custody.renew(&[id], NOW).unwrap(), NONE);
         lets_pass(options, 50_000);
         assert_eq!(claimed(custody.as_mut(), NOW), NONE);
         lets_pass(options, 10_000);
@@ -87,7 +87,7 @@ fn what_is_leased_is_nobody_elses_until_the_lease_ends() {
         let later = NewParcel { id: None, due: NOW + DAY, ..parcel(State::Waiting, &["a@x.uk"]) };
         let again = Decision { becomes: Becomes::This(Box::new(later)), also: Vec::new(), tally: None };
         custody.settle(vec![(id, again)], NOW).unwrap();
-        assert_eq!(custody.renew(&[id], NOW).unwrap(), 0, "the lease is over");
+        assert_eq!(custody.renew(&[id], NOW).unwrap(), [id], "the lease is over");
         let claim = custody.claim(Kind::Mail, "", 100, NOW + 120_000).unwrap();
         assert_eq!((claim.parcels.len(), claim.next), (0, Some(NOW + DAY)));
         let parcel = custody.parcel(id).unwrap().unwrap();
@@ -129,7 +129,10 @@ fn a_restart_frees_nothing_of_another_gateway() {
         let later = Decision::of(Becomes::This(Box::new(NewParcel { due: NOW + DAY, ..parcel(State::Waiting, &["a@x.uk"]) })));
         one.settle(vec![(id, later)], NOW).unwrap();
         assert_eq!(two.parcel(id).unwrap().unwrap().due, NOW);
-        assert_eq!(one.renew(&[id], NOW).unwrap(), 0);
+        // It hears which one it may not send any more, and keeps the others.
+        let other = one.accept(&[deposit(vec![parcel(State::Waiting, &["b@x.uk"])])], NOW).unwrap()[0][0];
+        assert_eq!(claimed(one.as_mut(), NOW), [other]);
+        assert_eq!(one.renew(&[id, other], NOW).unwrap(), [id]);
     });
 }
 
