@@ -6,7 +6,7 @@ use super::site::Shared;
 use crate::config::settings::Role;
 use crate::outbox;
 use crate::policy::{Disposition, Envelope, Recipient, RecordLevel};
-use crate::records::custody::{Fate, Parcel};
+use crate::records::custody::{Fate, Parcel, Record};
 use crate::records::{Entry, Outcome, Stage};
 use crate::smtp::address::Charset;
 use crate::smtp::{Address, ReversePath};
@@ -59,8 +59,12 @@ impl outbox::Chronicle for Chronicle {
             disposition: Disposition::Deliver,
             matches: Vec::new(),
             facts: Default::default(),
-            level: RecordLevel::Metadata,
-            personal: false,
+            level: match sheet.origin.record {
+                Record::Nothing => RecordLevel::Nothing,
+                Record::Count => RecordLevel::Count,
+                Record::Row => RecordLevel::Metadata,
+            },
+            personal: sheet.origin.personal,
             automatic: !sheet.origin.tell_sender,
             imprint: None,
             vector: None,

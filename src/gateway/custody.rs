@@ -14,8 +14,8 @@ use crate::outbox::{Care, HeldNews, ToKeep, Told, estimate, held};
 use crate::policy::people::Class;
 use crate::policy::reply::kept;
 use crate::policy::verdict::Held;
-use crate::policy::{self, Disposition, Mode, Notice, Person};
-use crate::records::custody::{Deposit, Hold, Kind, NewParcel, Origin, Recipient, RuleNote, Sheet, SplitCopy, State};
+use crate::policy::{self, Disposition, Mode, Notice, Person, RecordLevel};
+use crate::records::custody::{Deposit, Hold, Kind, NewParcel, Origin, Recipient, Record, RuleNote, Sheet, SplitCopy, State};
 use crate::records::sealing::random_octets;
 use crate::records::{Outcome, StoreError};
 use crate::smtp::{Answer, Committed, wording};
@@ -43,7 +43,7 @@ impl Session {
             Disposition::Hold { held, .. } => Some(held.clone()),
             _ => None,
         };
-        let (parcels, care) = match self.parcels(&judged, held.as_ref(), reference, now) {
+        let (parcels, care) = match self.parcels(&judged, held.as_ref(), reference, now, &digest) {
             Ok(made) => made,
             Err(error) => {
                 tracing::error!(event = "custody_failed", %error);
@@ -77,6 +77,7 @@ impl Session {
         held: Option<&Held>,
         reference: &str,
         now: &jiff::Zoned,
+        once: &late::Digest,
     ) -> Result<(Vec<NewParcel>, Care), StoreError> {
         let at = now.timestamp().as_millisecond();
         let sheet = self.sheet(judged, reference, at);
@@ -117,6 +118,7 @@ impl Session {
             release_at_end: held.release,
             leave: if judged.verdict.splits() { "separately".into() } else { String::new() },
             token: held::token_digest(&token),
+            once: once.to_vec(),
             hidden: alternatives.hidden.as_ref().filter(|_| held.by.contains(&Person::Sender)).map(dressed),
             sign: alternatives.sign,
             copies,
@@ -167,6 +169,12 @@ impl Session {
                 subject: Some(judged.subject_text()),
                 size: judged.size,
                 tell_sender: self.may_tell_sender(judged),
+                record: match judged.verdict.record {
+                    RecordLevel::Nothing => Record::Nothing,
+                    RecordLevel::Count => Record::Count,
+                    RecordLevel::Metadata | RecordLevel::Evidence => Record::Row,
+                },
+                personal: judged.verdict.personal,
                 rules: rules
                     .map(|m| RuleNote {
                         id: m.rule.to_string(),

@@ -40,6 +40,8 @@ pub(super) fn by_person(told: &Told) -> Vec<(String, Vec<&Notice>)> {
 /// What names one thing told to one person about one message.
 pub(super) fn told_key(told: &Told, notice: &Notice, to: &str) -> Vec<u8> {
     let message = match told.message_id.as_deref().map(bare_id).filter(|id| !id.is_empty()) {
+        // Each time that it is held is news: its answers count for this time only.
+        _ if matches!(told.care, Some(Care::Held(_))) => format!("held {}", told.reference),
         Some(id) => format!("id {id}"),
         None => format!("content {}", told.fallback),
     };

@@ -120,6 +120,27 @@ fn what_the_clerk_refuses_goes_back_with_the_reason() {
     assert_eq!(back.recipients, [format!("RCPT TO:<{ELM}>")]);
     assert!(json(&gateway, &["held", "list", "--json"]).is_empty());
     assert!(sink.take().iter().all(is_notice));
+    // The meeting was: the same message, octet for octet, is a new one now, and the Clerk hears of it.
+    assert_eq!(send(&gateway, "in", ELM, &["jo@outside.test"], &content).code, 250);
+    until_notice(&sink, CLERK);
+    let list = json(&gateway, &["held", "list", "--json"]);
+    assert!(list.len() == 1 && list[0]["id"] != *id, "{list:?}");
+}
+
+#[test]
+fn what_is_only_counted_leaves_no_row_when_it_goes() {
+    let sink = Sink::start(&["PIPELINING"]);
+    let quiet = FRUIT.replace("FOR", "7d").replace("when.subject.words = [\"apples\"]", "when.direction = \"outbound\"\nthen.record = \"count\"");
+    let mut gateway = gate("counted", sink.address, &quiet);
+    let content = elm("quiet", "jo@outside.test", "Quinces", "x");
+    assert_eq!(send(&gateway, "in", ELM, &["jo@outside.test"], &content).code, 250);
+    let id = json(&gateway, &["held", "list", "--json"])[0]["id"].as_str().expect("a reference").to_string();
+    gateway.command(&["held", "release", &id, "--reason", "It is harmless"]);
+    untouched(&arrived(&sink, &mut Vec::new()), &content);
+    // All that was to be written is, when it has stopped.
+    gateway.signal("TERM");
+    gateway.wait(Duration::from_secs(20)).expect("it ends");
+    assert!(json(&gateway, &["trace", "--sender", ELM, "--purpose", "a test", "--json"]).is_empty());
 }
 
 #[test]
