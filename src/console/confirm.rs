@@ -11,6 +11,7 @@ use axum::extract::{Extension, Path, State};
 use super::Desk;
 use super::frame::{Answer, Frame, Message, Trouble, bare, show};
 use super::server::From;
+use super::sign_in::too_often;
 use crate::outbox::held::answer_token;
 use crate::outbox::{Answered, Came, Question};
 use crate::policy::answer::Choice;
@@ -39,19 +40,27 @@ pub(super) struct Chosen {
 }
 
 pub(super) async fn page(State(desk): State<Arc<Desk>>, Extension(From(from)): Extension<From>, Path(key): Path<String>) -> Answer {
-    match question(&desk, from, &key).await? {
-        Some(asked) => form(&desk, key, &asked, None),
-        None => over(&desk),
+    match found(&desk, from, &key).await? {
+        Found::Asked(asked) => form(&desk, key, &asked, None),
+        Found::Over => over(&desk),
+        Found::TooOften => too_often(&desk.settings()),
     }
 }
 
-async fn question(desk: &Desk, from: std::net::SocketAddr, key: &str) -> Result<Option<Question>, Trouble> {
+/// What stands behind a link.
+enum Found {
+    Asked(Box<Question>),
+    Over,
+    TooOften,
+}
+
+async fn found(desk: &Desk, from: std::net::SocketAddr, key: &str) -> Result<Found, Trouble> {
     // A key cannot be guessed; who tries is slowed down all the same.
-    if key.len() > 64 || !desk.links.may_try(from.ip(), Instant::now()) {
-        return Ok(None);
+    if !desk.links.may_try(from.ip(), Instant::now()) {
+        return Ok(Found::TooOften);
     }
-    let Some(outbox) = desk.around.outbox.clone() else { return Ok(None) };
-    Ok(outbox.question(answer_token(key)).await?)
+    let Some(outbox) = desk.around.outbox.clone().filter(|_| key.len() <= 64) else { return Ok(Found::Over) };
+    Ok(outbox.question(answer_token(key)).await?.map_or(Found::Over, |asked| Found::Asked(Box::new(asked))))
 }
 
 fn over(desk: &Desk) -> Answer {
@@ -96,7 +105,11 @@ pub(super) async fn choose(
     Path(key): Path<String>,
     Form(chosen): Form<Chosen>,
 ) -> Answer {
-    let Some(asked) = question(&desk, from, &key).await? else { return over(&desk) };
+    let asked = match found(&desk, from, &key).await? {
+        Found::Asked(asked) => asked,
+        Found::Over => return over(&desk),
+        Found::TooOften => return too_often(&desk.settings()),
+    };
     let Some(choice) = asked.offered.iter().find(|c| (**c as u8).to_string() == chosen.choice) else {
         return form(&desk, key, &asked, Some(("choice-1", "Choose what should happen to your message")));
     };

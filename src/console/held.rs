@@ -47,7 +47,28 @@ struct One {
     /// It may be read now, with this request where one is needed.
     ready: Option<String>,
     content: Option<String>,
-    fault: Option<String>,
+    fault: Option<Wrong>,
+}
+
+/// What was wrong, with which of the page's reasons.
+struct Wrong {
+    field: &'static str,
+    text: String,
+    typed: String,
+}
+
+impl One {
+    fn wrong(&self, field: &str) -> Option<&Wrong> {
+        self.fault.as_ref().filter(|wrong| wrong.field == field)
+    }
+
+    fn is_wrong(&self, field: &str) -> bool {
+        self.wrong(field).is_some()
+    }
+
+    fn typed(&self, field: &str) -> &str {
+        self.wrong(field).map_or("", |wrong| &wrong.typed)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -108,7 +129,7 @@ pub(super) async fn one(signed: Signed, Path(id): Path<String>) -> Answer {
     page(&signed, id, None, None).await
 }
 
-async fn page(signed: &Signed, id: String, content: Option<String>, fault: Option<String>) -> Answer {
+async fn page(signed: &Signed, id: String, content: Option<String>, fault: Option<Wrong>) -> Answer {
     let doer = signed.doer("to decide about it")?;
     let reading = signed.may(Right::OpenContent);
     let person = signed.insider.name.clone();
@@ -132,7 +153,7 @@ async fn page(signed: &Signed, id: String, content: Option<String>, fault: Optio
         frame: signed.frame("/held"),
         held: line(signed, &preview.held),
         came,
-        may_release: signed.may(Right::Release) && role(signed).is_some(),
+        may_release: signed.may(Right::Release) && !roles(signed).is_empty(),
         may_read: reading,
         request,
         ready: ready.filter(|_| reading),
@@ -143,30 +164,27 @@ async fn page(signed: &Signed, id: String, content: Option<String>, fault: Optio
 }
 
 /// On whose behalf somebody decides.
-fn role(signed: &Signed) -> Option<Person> {
-    let is = |duty| signed.insider.duties.contains(&duty);
-    if is(Duty::Clerk) {
-        Some(Person::Clerk)
-    } else if is(Duty::Chair) {
-        Some(Person::Chair)
-    } else {
-        None
-    }
+fn roles(signed: &Signed) -> Vec<Person> {
+    let all = [(Duty::Clerk, Person::Clerk), (Duty::Chair, Person::Chair)];
+    all.into_iter().filter(|(duty, _)| signed.insider.duties.contains(duty)).map(|(_, person)| person).collect()
 }
 
 pub(super) async fn release(signed: Signed, Path(id): Path<String>, Form(form): Form<Decision>) -> Answer {
     signed.sent(&form.token)?;
-    let Some(role) = role(&signed) else { return Err(Trouble::Office(not_theirs(&signed))) };
+    let roles = roles(&signed);
+    if roles.is_empty() {
+        return Err(Trouble::Office(not_theirs(&signed)));
+    }
     let doer = signed.doer(&form.reason)?;
     let by = Some(signed.session.person.clone());
     let wanted = id.clone();
-    let done = signed.ask(move |settings, options| office::held::let_go(settings, options, &[wanted], role, by, &doer)).await;
+    let done = signed.ask(move |settings, options| office::held::let_go(settings, options, &[wanted], &roles, by, &doer)).await;
     match done {
         Ok(done) => {
             let what = if done.iter().all(|(_, r)| *r == Released::Leaves) { "released" } else { "noted" };
             Ok(Redirect::to(&format!("/held?what={what}&done={}", word(&id))).into_response())
         }
-        Err(trouble) => again(&signed, id, trouble).await,
+        Err(trouble) => again(&signed, id, "release-reason", form.reason, trouble).await,
     }
 }
 
@@ -176,7 +194,7 @@ pub(super) async fn refuse(signed: Signed, Path(id): Path<String>, Form(form): F
     let wanted = id.clone();
     match signed.ask(move |settings, options| office::held::send_back(settings, options, &[wanted], &doer)).await {
         Ok(_) => Ok(Redirect::to(&format!("/held?what=refused&done={}", word(&id))).into_response()),
-        Err(trouble) => again(&signed, id, trouble).await,
+        Err(trouble) => again(&signed, id, "refuse-reason", form.reason, trouble).await,
     }
 }
 
@@ -189,7 +207,7 @@ pub(super) async fn ask(signed: Signed, Path(id): Path<String>, Form(form): Form
         signed.ask(move |settings, options| requests::ask(settings, options, TwoPeople::Content, &wanted, Timestamp::now(), &doer)).await;
     match asked {
         Ok(_) => Ok(Redirect::to(&format!("/held/{}", word(&id))).into_response()),
-        Err(trouble) => again(&signed, id, trouble).await,
+        Err(trouble) => again(&signed, id, "ask-reason", form.reason, trouble).await,
     }
 }
 
@@ -200,15 +218,15 @@ pub(super) async fn open(signed: Signed, Path(id): Path<String>, Form(form): For
     let wanted = id.clone();
     match signed.ask(move |settings, options| office::held::open(settings, options, &wanted, Means::Together, &doer)).await {
         Ok((_, content)) => page(&signed, id, Some(escaped(&content)), None).await,
-        Err(trouble) => again(&signed, id, trouble).await,
+        Err(trouble) => again(&signed, id, "open-reason", form.reason, trouble).await,
     }
 }
 
 /// The page once more, with what was wrong; what is no fault of a form is a page of its own.
-async fn again(signed: &Signed, id: String, trouble: Trouble) -> Answer {
+async fn again(signed: &Signed, id: String, field: &'static str, typed: String, trouble: Trouble) -> Answer {
     match trouble {
         Trouble::Office(fault @ (Fault::Purpose | Fault::NotYours(..) | Fault::TwoPeople(..) | Fault::NobodyElse(_) | Fault::NoPost)) => {
-            page(signed, id, None, Some(super::frame::plain(&fault))).await
+            page(signed, id, None, Some(Wrong { field, text: super::frame::plain(&fault), typed })).await
         }
         other => Err(other),
     }

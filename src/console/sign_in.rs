@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect};
 use super::Desk;
 use super::frame::{Answer, Frame, Message, Signed, bare, show};
 use super::server::From;
+use crate::config::Settings;
 use crate::office::roles::insider;
 use crate::smtp::address::{Address, Charset};
 
@@ -89,7 +90,10 @@ pub(super) async fn followed(State(desk): State<Arc<Desk>>, Query(followed): Que
 
 pub(super) async fn enter(State(desk): State<Arc<Desk>>, Extension(From(from)): Extension<From>, Form(entered): Form<Entered>) -> Answer {
     let (settings, now) = (desk.settings(), Instant::now());
-    let good = desk.links.may_try(from.ip(), now).then(|| desk.links.take(&entered.link, now)).flatten();
+    if !desk.links.may_try(from.ip(), now) {
+        return too_often(&settings);
+    }
+    let good = desk.links.take(&entered.link, now);
     let person = good.filter(|address| insider(&settings, address).is_some());
     let Some(name) = person.and_then(|person| desk.sessions.begin(&person, now)) else {
         tracing::warn!(event = "sign_in_refused");
@@ -98,6 +102,12 @@ pub(super) async fn enter(State(desk): State<Arc<Desk>>, Extension(From(from)): 
     };
     tracing::info!(event = "signed_in");
     Ok(([(header::SET_COOKIE, desk.cookie.set(&name.0))], Redirect::to("/")).into_response())
+}
+
+/// For whoever has tried too much.
+pub(super) fn too_often(settings: &Settings) -> Answer {
+    let text = "Links were followed from here too often. Your own is as good as it was: wait a quarter of an hour, and follow it again.";
+    Message::show(bare(settings), "Wait a little", text, ("/", "Go to the first page"))
 }
 
 pub(super) async fn leave(signed: Signed, headers: HeaderMap, Form(left): Form<Left>) -> Answer {

@@ -7,8 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::sample::{self, Sample};
 use crate::config::Settings;
 use crate::message::RawMessage;
-use crate::policy::people::Class;
-use crate::policy::{self, Case, Disposition, Envelope, Facts, Login, Policy, Recipient, Role, Session};
+use crate::policy::{self, Case, Disposition, Envelope, Facts, Login, Recipient, Role, Session};
 use crate::records::entry::Stage;
 use crate::records::{self, Entry, Outcome, Recorder, StoreError};
 use crate::smtp::address::Charset;
@@ -19,27 +18,10 @@ const DAYS: i64 = 27;
 /// How often each sample comes, of a hundred messages; what is left goes to the last.
 const OFTEN: [u64; 7] = [10, 4, 5, 5, 6, 12, 8];
 
-struct Rules(Arc<Policy>);
-
-impl records::Classes for Rules {
-    fn class(&self, normal: &str) -> records::Class {
-        match self.0.classify(normal) {
-            Class::Internal => records::Class::Internal,
-            Class::Partner => records::Class::Partner,
-            Class::Personal => records::Class::Personal,
-            Class::External => records::Class::External,
-        }
-    }
-
-    fn configuration(&self) -> &[u8] {
-        self.0.hash().as_bytes()
-    }
-}
-
 /// Writes it; says how many messages it is. The store must be there, and the gateway not yet.
 pub(super) fn write(settings: &Settings) -> Result<usize, StoreError> {
     let recorder = Recorder::start(&records::Options::of(settings))?;
-    let rules: Arc<dyn records::Classes> = Arc::new(Rules(settings.policy.clone()));
+    let rules = crate::gateway::classes(&settings.policy);
     let now = Timestamp::now();
     // The same month each time.
     let mut dice = Dice(0x5eed);

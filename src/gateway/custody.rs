@@ -131,7 +131,6 @@ impl Session {
             release_at_end: held.release,
             offered: held::offered(&sheet),
             page: self.site.settings.console.as_ref().and_then(|c| c.url.as_ref()).map(|url| format!("{url}/confirm/{key}")),
-            desk: self.site.settings.console.as_ref().and_then(|c| c.url.clone()),
             answers: self.site.settings.outbox.as_ref().map_or_else(String::new, |o| held::answer_address(&o.answers, &token)),
         };
         let parcel = NewParcel { id: None, state: State::Held, due: ends - warning, ends, sheet };

@@ -16,4 +16,4 @@ pub mod session;
 pub mod site;
 
 pub use session::serve;
-pub use site::{Shared, Site, SiteError, Worker};
+pub use site::{Shared, Site, SiteError, Worker, classes};

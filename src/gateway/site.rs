@@ -114,7 +114,7 @@ impl Site {
         let tls_out = tls_out.map(|u| tls::client_config(u).map_err(|source| SiteError::Upstream { upstream: u.name.clone(), source }));
         let tls_out = tls_out.collect::<Result<_, _>>()?;
         let offers = settings.upstreams.iter().map(|_| Mutex::default()).collect();
-        let classes = Arc::new(Classes(settings.policy.clone()));
+        let classes = classes(&settings.policy);
         let evidence = Evidence::new(&settings)?;
         Ok(Site { evidence, servers, tls_in, tls_out, offers, classes, settings: Arc::new(settings), generation })
     }
@@ -273,6 +273,10 @@ impl Worker {
 }
 
 /// The rules' view of addresses, for the record.
+pub fn classes(policy: &Arc<Policy>) -> Arc<dyn records::Classes> {
+    Arc::new(Classes(policy.clone()))
+}
+
 struct Classes(Arc<Policy>);
 
 impl records::Classes for Classes {

@@ -178,3 +178,13 @@ fn hostile_requests_are_refused_and_cost_little() {
     assert!(!reply.body.contains("<script>alert"), "{}", reply.body);
     assert!(council.gateway.log().contains("signed_in") && !council.gateway.log().contains("key="), "no link stands in the log");
 }
+
+#[test]
+fn whoever_follows_too_many_links_is_asked_to_wait() {
+    let council = Council::start("console-often");
+    let follow = || get(&council, "/confirm/0123456789abcdef0123456789abcdef", "").body;
+    assert!(follow().contains("waits no longer"));
+    let last = (0..20).map(|_| follow()).last().expect("a page");
+    assert!(last.contains("Wait a little") && !last.contains("waits no longer"), "{last}");
+    assert!(post(&council, "/sign-in/link", "", "link=x").body.contains("Wait a little"));
+}

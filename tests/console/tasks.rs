@@ -35,6 +35,8 @@ fn a_held_message_goes_back_with_the_reason() {
     council.sign_in(&browser, CLERK);
     browser.press_what_says("Held");
     browser.press_what_says("LG-");
+    browser.press_what_says("Send it back");
+    assert!(browser.has("a[href='#refuse-reason']") && browser.has("#refuse-reason-error"), "{}", browser.text());
     browser.write("#refuse-reason", "Wait for the meeting <b>please</b>");
     browser.press_what_says("Send it back");
     assert!(browser.text().contains("goes back to its sender"), "{}", browser.text());
