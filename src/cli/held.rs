@@ -138,14 +138,14 @@ pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<Str
             }
         }
         Command::Release { ids, reason, by, json } => {
-            let role = role(asker, &doer(reason)?);
-            let by = match (by, &asker.stated, role) {
-                (Some(by), ..) => Some(by.clone()),
-                (None, Some(_), _) => asker.identity(settings)?.address().map(str::to_string),
-                (None, None, _) => settings.council.clerk.clone(),
+            let roles = roles(asker, &doer(reason)?);
+            let by = match (by, &asker.stated) {
+                (Some(by), _) => Some(by.clone()),
+                (None, Some(_)) => asker.identity(settings)?.address().map(str::to_string),
+                (None, None) => settings.council.clerk.clone(),
             };
             let by = by.map(|b| b.to_ascii_lowercase());
-            let done = held::let_go(settings, &options, ids, role, by, &doer(reason)?)?;
+            let done = held::let_go(settings, &options, ids, &roles, by, &doer(reason)?)?;
             let line = |(id, released): &(String, Released)| {
                 let leaves = *released == Released::Leaves;
                 if *json {
@@ -169,12 +169,16 @@ pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<Str
     }
 }
 
-/// On whose behalf: the Chair's for whoever is the Chair and not the Clerk too, otherwise the Clerk's.
-fn role(asker: &Asker, doer: &Doer) -> Person {
+/// On whose behalf: the Clerk's, where nobody says who they are.
+fn roles(asker: &Asker, doer: &Doer) -> Vec<Person> {
     match asker.stated.as_deref() {
-        Some("chair") => Person::Chair,
-        Some(_) if doer.is(Duty::Chair) && !doer.is(Duty::Clerk) => Person::Chair,
-        _ => Person::Clerk,
+        None | Some("clerk") => vec![Person::Clerk],
+        Some("chair") => vec![Person::Chair],
+        Some(_) => match (doer.is(Duty::Clerk), doer.is(Duty::Chair)) {
+            (true, true) => vec![Person::Clerk, Person::Chair],
+            (false, true) => vec![Person::Chair],
+            _ => vec![Person::Clerk],
+        },
     }
 }
 

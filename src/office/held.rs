@@ -124,25 +124,25 @@ pub(super) fn reference_of(options: &Options, id: &str) -> Result<String, Fault>
     Ok(find(custody::open_beside(options)?.as_mut(), id)?.sheet.reference)
 }
 
-/// Lets messages go on behalf of a role; says of each what came of it.
+/// Lets messages go on behalf of one of somebody's roles; says of each what came of it.
 pub fn let_go(
     settings: &Settings,
     options: &Options,
     ids: &[String],
-    role: Person,
+    roles: &[Person],
     by: Option<String>,
     doer: &Doer,
 ) -> Result<Vec<(String, Released)>, Fault> {
     let outbox = outbox::Options::of(settings).ok_or(Fault::NoOutbox)?;
     let mut custody = custody::open_beside(options)?;
-    let by = Decider { role, address: by };
+    let known = by.as_deref().and_then(|a| insider(settings, a));
+    let name = known.map(|i| i.name.clone()).or(by.clone());
+    let by = Decider { roles: roles.to_vec(), name, address: by };
     let mut done = Vec::new();
     for id in ids {
         let parcel = find(custody.as_mut(), id)?;
         // Nor under another address of the same person's.
-        let own =
-            by.address.as_deref().and_then(|a| insider(settings, a)).is_some_and(|i| i.addresses.contains(&parcel.sheet.origin.sender));
-        if own {
+        if known.is_some_and(|i| i.addresses.contains(&parcel.sheet.origin.sender)) {
             return Err(Fault::NotYours(id.clone(), NotYours::Own));
         }
         let try_it = |p: &Parcel| release(p, &by, Choice::AsItIs, &doer.purpose, now(), outbox.pace.gives_up);

@@ -316,6 +316,9 @@ impl Post {
         paragraphs.push(format!("{} {}", &digits[..4], &digits[4..]));
         let verb = if own { "confirm" } else { "approve" };
         paragraphs.push(format!("It is good for 30 minutes, for: lychgate requests {verb} {id} --as {to}"));
+        if let Some(url) = settings.console.as_ref().and_then(|console| console.url.as_ref()) {
+            paragraphs.push(format!("Whoever signs in at the desk needs no code: {url}/access"));
+        }
         paragraphs.push(format!(
             "If you do not know of this, give the code to nobody, and: lychgate requests refuse {id} --as {to} --reason TEXT"
         ));

@@ -2,7 +2,7 @@
 //!
 //! Whoever calls this has made sure who answers. What comes of it is one transaction: the decision, and the letter that says so.
 
-use super::held::{Decider, Released, named, offered, release, to, to_sender, token_digest, which};
+use super::held::{Decider, Released, how_to_decide, named, offered, release, to, to_sender, token_digest, which};
 use super::{Kept, Options, Outbox};
 use crate::policy::Person;
 use crate::policy::answer::{self, Choice, Unclear};
@@ -129,7 +129,7 @@ fn act(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (De
     if !hold.by.iter().any(|b| b == Person::Sender.word()) {
         return ask(parcel, answered, options, now);
     }
-    let by = Decider { role: Person::Sender, address: Some(answered.by.clone()) };
+    let by = Decider { roles: vec![Person::Sender], name: Some(answered.by.clone()), address: Some(answered.by.clone()) };
     let choice = match read(answered, &offered(sheet)) {
         Ok(choice) => choice,
         Err(unclear) => return (misread(parcel, unclear, options, now), Came::Unclear),
@@ -171,11 +171,8 @@ fn ask(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (De
     }
     let holders = hold.by.clone();
     let reference = sheet.reference.clone();
-    let paragraphs = [
-        format!("{} asks that the message {reference} be sent, which waits for you.", sheet.origin.sender),
-        format!("To see what it is: lychgate held show {reference}"),
-        format!("To let it go: lychgate held release {reference} --reason \"...\""),
-    ];
+    let mut paragraphs = vec![format!("{} asks that the message {reference} be sent, which waits for you.", sheet.origin.sender)];
+    paragraphs.extend(how_to_decide(&reference, options));
     let also = holders
         .iter()
         .filter_map(|role| options.address_of(role))

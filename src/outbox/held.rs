@@ -16,7 +16,10 @@ use crate::records::custody::{Becomes, Copy, Decision, Deposit, Fate, NewParcel,
 /// Who decides.
 #[derive(Clone, Debug)]
 pub struct Decider {
-    pub role: Person,
+    /// What they are; each lets a message go on behalf of one role.
+    pub roles: Vec<Person>,
+    /// The entry of the site file that they are, or their address; none for whoever is at the machine.
+    pub name: Option<String>,
     /// In normal form where it is known: nobody lets their own message go for somebody else.
     pub address: Option<String>,
 }
@@ -30,6 +33,8 @@ pub enum NotYours {
     NotAsked,
     #[error("it is your own message: somebody else must let it go")]
     Own,
+    #[error("you have let it go already: somebody else must, too")]
+    Again,
     #[error("it cannot leave that way")]
     NotOffered,
 }
@@ -93,27 +98,32 @@ pub fn release(
 ) -> Result<(Decision, Released), NotYours> {
     let mut sheet = parcel.sheet.clone();
     let Some(hold) = sheet.hold.as_mut().filter(|_| parcel.state == State::Held) else { return Err(NotYours::NotHeld) };
-    let role = by.role.word();
-    if !hold.by.iter().any(|b| b == role) {
-        return Err(NotYours::NotAsked);
-    }
-    if by.role != Person::Sender && by.address.as_ref().is_some_and(|a| *a == sheet.origin.sender) {
+    // The role that is still missing, if they have it.
+    let asked = |role: &&Person| hold.by.iter().any(|b| b == role.word());
+    let missing = |role: &&Person| !hold.released.iter().any(|r| r == role.word());
+    let theirs: Vec<&Person> = by.roles.iter().filter(asked).collect();
+    let Some(role) = theirs.iter().copied().find(missing).or(theirs.first().copied()) else { return Err(NotYours::NotAsked) };
+    if *role != Person::Sender && by.address.as_ref().is_some_and(|a| *a == sheet.origin.sender) {
         return Err(NotYours::Own);
+    }
+    if by.name.as_ref().is_some_and(|name| hold.released_by.contains(name)) {
+        return Err(NotYours::Again);
     }
     match choice {
         Choice::Hidden if hold.hidden.is_some() => hold.leave = "hidden".into(),
         Choice::Separately if hold.copies.len() > 1 => hold.leave = "separately".into(),
         Choice::AsItIs => {
-            if by.role == Person::Sender {
+            if *role == Person::Sender {
                 hold.leave.clear();
                 hold.reason = reason.to_string();
             }
         }
         _ => return Err(NotYours::NotOffered),
     }
-    if !hold.released.iter().any(|r| r == role) {
-        hold.released.push(role.to_string());
+    if !hold.released.iter().any(|r| r == role.word()) {
+        hold.released.push(role.word().to_string());
     }
+    hold.released_by.extend(by.name.clone());
     if !hold.by.iter().all(|b| hold.released.contains(b)) {
         let stays = NewParcel { id: None, state: State::Held, due: parcel.due, ends: parcel.ends, sheet };
         return Ok((Decision::of(Becomes::This(Box::new(stays))), Released::WaitsForOthers));
@@ -207,6 +217,18 @@ fn letter(address: &str, reference: &str, content: Result<Vec<u8>, StoreError>, 
     }
 }
 
+/// What whoever holds a message is told to do: at the desk where there is one, otherwise by commands.
+pub(super) fn how_to_decide(reference: &str, options: &Options) -> Vec<String> {
+    match &options.console {
+        Some(url) => vec![format!("To look and decide: {url}/held/{reference}")],
+        None => vec![
+            format!("To see what it is:  lychgate held show {reference}"),
+            format!("To let it go:       lychgate held release {reference} --reason \"...\""),
+            format!("To send it back:    lychgate held refuse {reference} --reason \"...\""),
+        ],
+    }
+}
+
 /// ` "Agenda"`, or nothing.
 pub(super) fn named(sheet: &Sheet) -> String {
     sheet.origin.subject.as_deref().filter(|s| !s.is_empty()).map_or_else(String::new, |s| format!(" \"{s}\""))
@@ -263,7 +285,7 @@ mod tests {
     }
 
     fn decider(role: Person, address: &str) -> Decider {
-        Decider { role, address: Some(address.into()) }
+        Decider { roles: vec![role], name: Some(address.into()), address: Some(address.into()) }
     }
 
     #[test]
@@ -275,8 +297,10 @@ mod tests {
         let Becomes::This(stays) = first.becomes else { panic!() };
         assert_eq!((stays.state, stays.ends), (State::Held, 100));
         let parcel = Parcel { sheet: stays.sheet, ..parcel };
-        let again = release(&parcel, &clerk, Choice::AsItIs, "", 5, DAY).unwrap();
-        assert_eq!(again.1, Released::WaitsForOthers, "one person is one");
+        let again = |by: &Decider| release(&parcel, by, Choice::AsItIs, "", 5, DAY).map(|r| r.1);
+        assert_eq!(again(&clerk), Err(NotYours::Again));
+        // Whoever is both is still one person.
+        assert_eq!(again(&Decider { roles: vec![Person::Clerk, Person::Chair], ..clerk.clone() }), Err(NotYours::Again));
         let (second, released) = release(&parcel, &decider(Person::Chair, "chair@wragby.uk"), Choice::AsItIs, "", 5, DAY).unwrap();
         assert_eq!(released, Released::Leaves);
         let Becomes::This(leaves) = second.becomes else { panic!() };

@@ -181,7 +181,7 @@ fn body(told: &Told, news: News, own: bool, notices: &[&Notice], options: &Optio
     }
     out.push_str("\r\n");
     match &told.care {
-        Some(Care::Held(held)) => held_lines(&mut out, told, held, own, notices),
+        Some(Care::Held(held)) => held_lines(&mut out, told, held, own, notices, options),
         Some(Care::Split { copies, takes }) if own => split_lines(&mut out, *copies, *takes),
         _ => {}
     }
@@ -210,7 +210,7 @@ fn asks_sender(told: &Told) -> bool {
     matches!(&told.care, Some(Care::Held(held)) if held.by.contains(&Person::Sender))
 }
 
-fn held_lines(out: &mut String, told: &Told, held: &HeldNews, own: bool, notices: &[&Notice]) {
+fn held_lines(out: &mut String, told: &Told, held: &HeldNews, own: bool, notices: &[&Notice], options: &Options) {
     let until = held.until.strftime("%-d %B %Y, %H:%M").to_string();
     let end = if held.release_at_end { "it is sent" } else { "it goes back to its sender" };
     let who: Vec<&str> = held.by.iter().filter(|p| **p != Person::Sender).map(|p| p.word()).collect();
@@ -239,14 +239,7 @@ fn held_lines(out: &mut String, told: &Told, held: &HeldNews, own: bool, notices
     } else if notices.iter().any(|n| held.by.contains(&n.person)) {
         let reference = plain(&told.reference, 40);
         line(out, &format!("It waits for you until {until}. Without a decision {end} then."));
-        if let Some(desk) = &held.desk {
-            line(out, &format!("To look and decide: {desk}/held/{reference}"));
-            out.push_str("\r\n");
-            return;
-        }
-        line(out, &format!("To see what it is:  lychgate held show {reference}"));
-        line(out, &format!("To let it go:       lychgate held release {reference} --reason \"...\""));
-        line(out, &format!("To send it back:    lychgate held refuse {reference} --reason \"...\""));
+        super::held::how_to_decide(&reference, options).iter().for_each(|way| line(out, way));
     } else {
         line(out, &format!("It waits until {until}. Without a decision {end} then."));
     }

@@ -67,6 +67,8 @@ pub struct Options {
     pub council: String,
     pub clerk: Option<String>,
     pub chair: Option<String>,
+    /// Where people reach the console, if there is one.
+    pub console: Option<String>,
     pub time_zone: jiff::tz::TimeZone,
     pub pace: Pace,
     /// The ways out for the council's mail.
@@ -124,6 +126,7 @@ impl Options {
             lanes: settings.upstreams.iter().enumerate().map(lane).collect(),
             clerk: settings.council.clerk.clone(),
             chair: settings.council.chair.clone(),
+            console: settings.console.as_ref().and_then(|console| console.url.clone()),
             time_zone: settings.time_zone.clone(),
             upstream: settings.upstreams.get(index)?.clone(),
             answers: settings.outbox.as_ref().map_or_else(|| format!("gateway@{domain}"), |o| o.answers.clone()),
@@ -197,8 +200,6 @@ pub struct HeldNews {
     pub answers: String,
     /// The page on which its sender may choose, if there is a console.
     pub page: Option<String>,
-    /// Where the console is.
-    pub desk: Option<String>,
 }
 
 /// A message that is to be taken into custody, with what people hear of it: both or neither.

@@ -84,6 +84,7 @@ impl Upstream25 {
 
 fn options(folder: &Folder, address: &str) -> Options {
     Options {
+        console: None,
         store: folder.prepared(),
         upstream: Arc::new(Upstream {
             name: "provider".into(),

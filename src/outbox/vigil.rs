@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::desk::Desk;
-use super::held::{leaves, refuse, to, which};
+use super::held::{how_to_decide, leaves, refuse, to, which};
 use super::{Options, Setup, Shared};
 use crate::records::StoreError;
 use crate::records::custody::{Becomes, Custody, Decision, Kind, NewParcel, Parcel, State, Which};
@@ -72,12 +72,12 @@ fn step(parcel: &Parcel, options: &Options, now: i64) -> Decision {
             let address = if own { sheet.origin.tell_sender.then(|| sheet.origin.sender.clone()) } else { options.address_of(&role) };
             let Some(address) = address else { continue };
             let what = if own { which(&sheet) } else { reference.to_string() };
-            let how = if own {
-                "Please answer the earlier notice.".to_string()
+            let mut paragraphs = vec![format!("The message {what} still waits for you. Without a decision {end} on {until}.")];
+            if own {
+                paragraphs.push("Please answer the earlier notice.".into());
             } else {
-                format!("To see what it is: lychgate held show {reference}")
-            };
-            let paragraphs = [format!("The message {what} still waits for you. Without a decision {end} on {until}."), how];
+                paragraphs.extend(how_to_decide(reference, options));
+            }
             also.extend(to(&address, reference, &format!("Still waiting: {what}"), &paragraphs, options, now));
         }
     }

@@ -130,7 +130,8 @@ fn what_the_clerk_refuses_goes_back_with_the_reason() {
 #[test]
 fn what_is_only_counted_leaves_no_row_when_it_goes() {
     let sink = Sink::start(&["PIPELINING"]);
-    let quiet = FRUIT.replace("FOR", "7d").replace("when.subject.words = [\"apples\"]", "when.direction = \"outbound\"\nthen.record = \"count\"");
+    let quiet =
+        FRUIT.replace("FOR", "7d").replace("when.subject.words = [\"apples\"]", "when.direction = \"outbound\"\nthen.record = \"count\"");
     let mut gateway = gate("counted", sink.address, &quiet);
     let content = elm("quiet", "jo@outside.test", "Quinces", "x");
     assert_eq!(send(&gateway, "in", ELM, &["jo@outside.test"], &content).code, 250);

@@ -25,6 +25,8 @@ const REVIEW: i64 = 60;
 #[derive(Clone, Debug)]
 pub struct Report {
     pub council: String,
+    /// Where the console is, if there is one.
+    pub console: Option<String>,
     pub zone: TimeZone,
     pub now: Timestamp,
     pub since: Timestamp,
@@ -167,9 +169,10 @@ fn to_do(report: &Report, out: &mut Lines) {
     let held: u64 = report.standing.lanes.iter().map(|l| l.held).sum();
     if let Some(until) = report.standing.lanes.iter().filter_map(|l| l.held_until).min().filter(|_| held > 0) {
         let until = moment(time(until), &report.zone);
+        let place = report.console.as_ref().map_or_else(|| "lychgate held list".to_string(), |url| format!("{url}/held"));
         all.push(match held {
-            1 => format!("A held message waits for a decision, until {until}: lychgate held list"),
-            _ => format!("{held} held messages wait for a decision, the first until {until}: lychgate held list"),
+            1 => format!("A held message waits for a decision, until {until}: {place}"),
+            _ => format!("{held} held messages wait for a decision, the first until {until}: {place}"),
         });
     }
     for lane in &report.standing.lanes {

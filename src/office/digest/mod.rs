@@ -38,6 +38,7 @@ struct Site {
     store: Options,
     policy: Arc<Policy>,
     council: String,
+    console: Option<String>,
     zone: TimeZone,
     digest: Option<Digest>,
     certificate: Option<PathBuf>,
@@ -160,6 +161,7 @@ impl Site {
             store: Options::of(settings),
             policy: settings.policy.clone(),
             council: settings.council.name.clone(),
+            console: settings.console.as_ref().and_then(|console| console.url.clone()),
             zone: settings.time_zone.clone(),
             digest: settings.digest.clone(),
             certificate: settings.tls.as_ref().map(|tls| tls.certificate.clone()),
@@ -182,6 +184,7 @@ impl Site {
         let schedule = self.digest.as_ref().map(|digest| Schedule::new(digest, &self.zone));
         Ok(Report {
             council: self.council.clone(),
+            console: self.console.clone(),
             zone: self.zone.clone(),
             now,
             since,

@@ -138,6 +138,8 @@ pub struct Hold {
     pub by: Vec<String>,
     /// Those who have.
     pub released: Vec<String>,
+    /// Who that was, each as the site file names them: one person lets it go once, whatever roles they have.
+    pub released_by: Vec<String>,
     /// At the end of its time it is released; otherwise returned to its sender.
     pub release_at_end: bool,
     /// How it is to leave, where its sender or a rule has said so already: `hidden` or `separately`.

@@ -21,6 +21,7 @@ fn figures(dispositions: &[(&str, u64)], outcomes: &[(Outcome, u64)]) -> Figures
 
 fn quiet() -> Report {
     Report {
+        console: None,
         council: "Wragby Parish Council".into(),
         zone: TimeZone::posix("GMT0BST,M3.5.0/1,M10.5.0").unwrap(),
         now: at("2026-11-23T08:00:03Z"),
