@@ -78,6 +78,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the sender of a message about it, by mail; it stays held
+    Ask {
+        /// Its reference
+        id: String,
+        /// The question, as the sender will read it
+        #[arg(long, value_name = "TEXT")]
+        question: String,
+        /// Why you ask: it is kept in the access log
+        #[arg(long, value_name = "TEXT", default_value = "to decide about it")]
+        reason: String,
+    },
     /// Send messages back: their senders hear the reason
     Refuse {
         #[arg(required = true, value_name = "ID")]
@@ -158,6 +169,10 @@ pub(super) fn run(args: &Args, settings: &Settings, asker: &Asker) -> Result<Str
                 }
             };
             Ok(done.iter().map(line).collect())
+        }
+        Command::Ask { id, question, reason } => {
+            let reference = held::ask_sender(settings, &options, id, question, &doer(reason)?)?;
+            Ok(format!("The sender of {reference} was asked. It stays held.\n"))
         }
         Command::Refuse { ids, reason, json } => {
             let done = held::send_back(settings, &options, ids, &doer(reason)?)?;

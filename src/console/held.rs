@@ -39,6 +39,7 @@ struct One {
     frame: Frame,
     held: Line,
     preview: Preview,
+    questions: Vec<(String, String, String)>,
     came: String,
     may_release: bool,
     may_read: bool,
@@ -79,6 +80,8 @@ pub(super) struct Decision {
     reason: String,
     #[serde(default)]
     request: String,
+    #[serde(default)]
+    question: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -96,6 +99,7 @@ pub(super) async fn list(signed: Signed, axum::extract::Query(done): axum::extra
     let done = match done.what.as_str() {
         "released" => Some(format!("{} leaves now.", word(&done.done))),
         "noted" => Some(format!("Noted. Somebody else must let {} go as well.", word(&done.done))),
+        "asked" => Some(format!("The sender of {} was asked. Their answer comes to you by mail; the message waits.", word(&done.done))),
         "refused" => Some(format!("{} goes back to its sender, with your reason.", word(&done.done))),
         _ => None,
     };
@@ -148,10 +152,12 @@ async fn page(signed: &Signed, id: String, content: Option<String>, fault: Optio
     let approved = own.as_ref().filter(|r| matches!(r.state, State::Approved(_))).map(|r| r.id.to_string());
     let request = own.filter(|r| matches!(r.state, State::Asked | State::Unconfirmed)).map(|r| (r.id, r.state.word().to_string()));
     let ready = if takes_two { approved } else { Some(String::new()) };
-    let came = preview.held.time.to_zoned(signed.settings.time_zone.clone()).strftime("%A %-d %B %Y, %H:%M").to_string();
+    let when = |time: Timestamp| time.to_zoned(signed.settings.time_zone.clone()).strftime("%A %-d %B %Y, %H:%M").to_string();
+    let came = when(preview.held.time);
     show(&One {
         frame: signed.frame("/held"),
         held: line(signed, &preview.held),
+        questions: preview.held.questions.iter().map(|(at, by, text)| (when(*at), by.clone(), text.clone())).collect(),
         came,
         may_release: signed.may(Right::Release) && !roles(signed).is_empty(),
         may_read: reading,
@@ -198,6 +204,17 @@ pub(super) async fn refuse(signed: Signed, Path(id): Path<String>, Form(form): F
     }
 }
 
+/// Asks its sender about it. What is asked is the reason, too.
+pub(super) async fn question(signed: Signed, Path(id): Path<String>, Form(form): Form<Decision>) -> Answer {
+    signed.sent(&form.token)?;
+    let doer = signed.doer(&form.question)?;
+    let (wanted, text) = (id.clone(), form.question.clone());
+    match signed.ask(move |settings, options| office::held::ask_sender(settings, options, &wanted, &text, &doer)).await {
+        Ok(_) => Ok(Redirect::to(&format!("/held?what=asked&done={}", word(&id))).into_response()),
+        Err(trouble) => again(&signed, id, "question", form.question, trouble).await,
+    }
+}
+
 /// Asks a second person to agree that the message is read.
 pub(super) async fn ask(signed: Signed, Path(id): Path<String>, Form(form): Form<Decision>) -> Answer {
     signed.sent(&form.token)?;
@@ -225,9 +242,9 @@ pub(super) async fn open(signed: Signed, Path(id): Path<String>, Form(form): For
 /// The page once more, with what was wrong; what is no fault of a form is a page of its own.
 async fn again(signed: &Signed, id: String, field: &'static str, typed: String, trouble: Trouble) -> Answer {
     match trouble {
-        Trouble::Office(fault @ (Fault::Purpose | Fault::NotYours(..) | Fault::TwoPeople(..) | Fault::NobodyElse(_) | Fault::NoPost)) => {
-            page(signed, id, None, Some(Wrong { field, text: super::frame::plain(&fault), typed })).await
-        }
+        Trouble::Office(
+            fault @ (Fault::Purpose | Fault::Question | Fault::NotYours(..) | Fault::TwoPeople(..) | Fault::NobodyElse(_) | Fault::NoPost),
+        ) => page(signed, id, None, Some(Wrong { field, text: super::frame::plain(&fault), typed })).await,
         other => Err(other),
     }
 }

@@ -125,6 +125,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/held/{id}/release", post(held::release))
         .route("/held/{id}/refuse", post(held::refuse))
         .route("/held/{id}/ask", post(held::ask))
+        .route("/held/{id}/question", post(held::question))
         .route("/held/{id}/open", post(held::open))
         .route("/find", get(find::page).post(find::look))
         .route("/rules", get(rules::list))

@@ -10,13 +10,16 @@ use crate::config::Settings;
 use crate::config::settings::TwoPeople;
 use crate::message::view::View;
 use crate::outbox;
-use crate::outbox::held::{Decider, NotYours, Released, refuse, release};
+use crate::outbox::held::{Decider, NotYours, Released, ask_sender as ask_sender_of, refuse, release};
 use crate::policy::Person;
 use crate::policy::answer::Choice;
 use crate::policy::people::domain_of;
 use crate::records::custody::{self, Becomes, Custody, Decided, Decision, Kind, Parcel, Sheet, State, Which};
 use crate::records::trace::Question;
 use crate::records::{Options, StoreError};
+
+/// Characters of a question to a sender.
+const QUESTION: usize = 1_000;
 
 /// One held message.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -34,6 +37,8 @@ pub struct Held {
     pub then: &'static str,
     /// Its sender has asked for it to be sent.
     pub asked: bool,
+    /// When its sender was asked about it, by whom and what.
+    pub questions: Vec<(Timestamp, String, String)>,
 }
 
 /// What can be seen of a message without reading it.
@@ -155,6 +160,25 @@ pub fn let_go(
     Ok(done)
 }
 
+/// Asks the sender of a held message about it; the answer goes to whoever asks, or to the Clerk. The message stays held.
+pub fn ask_sender(settings: &Settings, options: &Options, id: &str, question: &str, doer: &Doer) -> Result<String, Fault> {
+    let outbox = outbox::Options::of(settings).ok_or(Fault::NoOutbox)?;
+    let answers_to = doer.who.address().map(str::to_string).or(settings.council.clerk.clone()).ok_or(Fault::NobodyToTell)?;
+    let text: String = question.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(QUESTION).collect();
+    if text.is_empty() {
+        return Err(Fault::Question);
+    }
+    let mut custody = custody::open_beside(options)?;
+    let parcel = find(custody.as_mut(), id)?;
+    let asked = custody::Asked { time: now(), by: answers_to, text };
+    let try_it = |p: &Parcel| ask_sender_of(p, asked.clone(), &outbox);
+    // Refused before the log says that it was done.
+    try_it(&parcel).map_err(|why| Fault::NotYours(id.into(), why))?;
+    doer.log(options, Right::Release, "ask the sender of held mail", about(&parcel.sheet))?;
+    decided(custody.as_mut(), &parcel, id, &mut |p| try_it(p))?;
+    Ok(parcel.sheet.reference)
+}
+
 /// Sends messages back to their senders, who hear the reason.
 pub fn send_back(settings: &Settings, options: &Options, ids: &[String], doer: &Doer) -> Result<Vec<String>, Fault> {
     let outbox = outbox::Options::of(settings).ok_or(Fault::NoOutbox)?;
@@ -235,6 +259,7 @@ impl Held {
             expires: time(parcel.ends),
             then: if hold.release_at_end { "released" } else { "returned" },
             asked: hold.asked,
+            questions: hold.questions.iter().map(|q| (time(q.time), q.by.clone(), q.text.clone())).collect(),
         }
     }
 }
@@ -284,6 +309,9 @@ pub fn words(preview: &Preview, zone: &jiff::tz::TimeZone) -> String {
     out += &format!("  Waits for the {waits} until {}; then it is {}.\n", super::moment(held.expires, zone), held.then);
     if held.asked {
         out += "  Its sender asks for it to be sent.\n";
+    }
+    for (time, by, text) in &held.questions {
+        out += &format!("  {by} asked its sender on {}: {text}\n", super::moment(*time, zone));
     }
     for (title, because) in &preview.because {
         out += &format!("  {title}{}\n", if because.is_empty() { String::new() } else { format!(": {}", because.join("; ")) });

@@ -51,6 +51,8 @@ pub struct Doer {
 pub enum Fault {
     #[error("say why, in a few words; it is kept in the access log")]
     Purpose,
+    #[error("write what its sender is to be asked")]
+    Question,
     #[error("\"{0}\" is not an address. The record knows whole addresses only, so that none can be listed")]
     Address(String),
     #[error("\"{0}\" is no case number: up to 60 letters, digits and - / . _ or space. It stands in receipts, so no name belongs in it")]

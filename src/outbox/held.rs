@@ -11,7 +11,9 @@ use super::{Options, memo};
 use crate::policy::Person;
 use crate::policy::answer::Choice;
 use crate::records::StoreError;
-use crate::records::custody::{Becomes, Copy, Decision, Deposit, Fate, NewParcel, Parcel, Recipient, Sheet, SplitCopy, State, new_id};
+use crate::records::custody::{
+    Asked, Becomes, Copy, Decision, Deposit, Fate, NewParcel, Parcel, Recipient, Sheet, SplitCopy, State, new_id,
+};
 
 /// Who decides.
 #[derive(Clone, Debug)]
@@ -35,9 +37,16 @@ pub enum NotYours {
     Own,
     #[error("you have let it go already: somebody else must, too")]
     Again,
+    #[error("its sender is not the council's, or a program: the gateway does not write to them")]
+    NoSender,
+    #[error("its sender was asked {MOST_QUESTIONS} times; speak to them")]
+    AskedOften,
     #[error("it cannot leave that way")]
     NotOffered,
 }
+
+/// Questions about one message.
+const MOST_QUESTIONS: usize = 5;
 
 /// What a release came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +202,30 @@ pub fn refuse(parcel: &Parcel, reason: &str, options: &Options, now: i64) -> Dec
     Decision { becomes: Becomes::Nothing, also, tally: None }
 }
 
+/// Asks its sender about it, in a letter that says where the answer goes; it stays held.
+pub fn ask_sender(parcel: &Parcel, question: Asked, options: &Options) -> Result<Decision, NotYours> {
+    let mut sheet = parcel.sheet.clone();
+    if !sheet.origin.tell_sender {
+        return Err(NotYours::NoSender);
+    }
+    let Some(hold) = sheet.hold.as_mut().filter(|_| parcel.state == State::Held) else { return Err(NotYours::NotHeld) };
+    if hold.questions.len() >= MOST_QUESTIONS {
+        return Err(NotYours::AskedOften);
+    }
+    let (end, now) = (if hold.release_at_end { "it is sent" } else { "it comes back to you" }, question.time);
+    hold.questions.push(question.clone());
+    let paragraphs = [
+        format!("Your message{} is held, and there is a question about it:", named(&sheet)),
+        question.text.clone(),
+        format!("Please answer to {}. If it need not be sent any more, say that.", question.by),
+        format!("Without a decision {end} on {}.", super::bounce::date(parcel.ends, options)),
+        format!("Reference: {}. Please quote it.", sheet.reference),
+    ];
+    let also = to_sender(&sheet, &format!("A question about: {}", which(&sheet)), &paragraphs, options, now).into_iter().collect();
+    let stays = NewParcel { id: None, state: State::Held, due: parcel.due, ends: parcel.ends, sheet };
+    Ok(Decision { becomes: Becomes::This(Box::new(stays)), also, tally: None })
+}
+
 /// A letter to the sender of a message in custody, if there may be one.
 pub(super) fn to_sender(sheet: &Sheet, subject: &str, paragraphs: &[String], options: &Options, now: i64) -> Option<Deposit> {
     if !sheet.origin.tell_sender {
@@ -318,6 +351,26 @@ mod tests {
         assert_eq!(refused(decider(Person::Clerk, "clerk@wragby.uk"), Choice::Cancel), NotYours::NotOffered);
         let gone = Parcel { state: State::Waiting, ..parcel.clone() };
         assert_eq!(release(&gone, &decider(Person::Clerk, "c@x.uk"), Choice::AsItIs, "", 0, DAY).map(|r| r.1), Err(NotYours::NotHeld));
+    }
+
+    #[test]
+    fn its_sender_is_asked_in_bounds() {
+        let folder = crate::records::tests::Folder::new();
+        let options = crate::outbox::tests::options(&folder, "127.0.0.1:9");
+        let question = || Asked { time: 5, by: "clerk@wragby.uk".into(), text: "Is the rent in it right?".into() };
+        let mut parcel = held(&["clerk"]);
+        assert_eq!(ask_sender(&parcel, question(), &options).map(drop), Err(NotYours::NoSender));
+        parcel.sheet.origin.tell_sender = true;
+        for n in 1..=MOST_QUESTIONS {
+            let asked = ask_sender(&parcel, question(), &options).unwrap();
+            assert_eq!(asked.also.len(), 1);
+            let Becomes::This(stays) = asked.becomes else { panic!() };
+            assert_eq!((stays.state, stays.ends, stays.sheet.hold.as_ref().unwrap().questions.len()), (State::Held, 100, n));
+            parcel.sheet = stays.sheet;
+        }
+        assert_eq!(ask_sender(&parcel, question(), &options).map(drop), Err(NotYours::AskedOften));
+        parcel.state = State::Waiting;
+        assert_eq!(ask_sender(&parcel, question(), &options).map(drop), Err(NotYours::NotHeld));
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Upstream25 {
     }
 }
 
-fn options(folder: &Folder, address: &str) -> Options {
+pub(super) fn options(folder: &Folder, address: &str) -> Options {
     Options {
         console: None,
         store: folder.prepared(),

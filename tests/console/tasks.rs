@@ -49,6 +49,27 @@ fn a_held_message_goes_back_with_the_reason() {
 }
 
 #[test]
+fn its_sender_is_asked_about_it() {
+    let council = Council::start("console-question");
+    let Some(browser) = Browser::start("the console in a browser", Size::Phone, false) else { return };
+    assert_eq!(council.mail("basket", &["jo@outside.test"], "apples", "They are ripe."), 250);
+    council.sign_in(&browser, CLERK);
+    browser.press_what_says("Held");
+    browser.press_what_says("LG-");
+    browser.press_what_says("Ask its sender");
+    assert!(browser.has("a[href='#question']") && browser.has("#question-error"), "{}", browser.text());
+    browser.write("#question", "Is <i>Tuesday</i> right?");
+    browser.press_what_says("Ask its sender");
+    assert!(browser.text().contains("was asked"), "{}", browser.text());
+    let letter = eventually("the question", || council.sink.take().into_iter().find(|c| text(c).contains("Is <i>Tuesday</i> right?")));
+    assert_eq!(letter.recipients, [format!("RCPT TO:<{ELM}>")]);
+    assert!(text(&letter).contains(&format!("Please answer to {CLERK}")), "{}", text(&letter));
+    // It waits, and the page says what was asked.
+    browser.press_what_says("LG-");
+    assert!(browser.text().contains("Is <i>Tuesday</i> right?"), "{}", browser.text());
+}
+
+#[test]
 fn it_takes_two_people_to_read_what_it_says() {
     let council = Council::start("console-two");
     let Some(clerk) = Browser::start("the console in a browser", Size::Desktop, true) else { return };

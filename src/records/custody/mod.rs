@@ -17,7 +17,7 @@ pub mod sheet;
 mod store;
 
 pub use digest::{Covered, DigestStanding, Happened, Happenings, Heap, digest_standing};
-pub use sheet::{Copy, Fate, Hold, Origin, Plan, Recipient, Record, RuleNote, Sheet, SplitCopy};
+pub use sheet::{Asked, Copy, Fate, Hold, Origin, Plan, Recipient, Record, RuleNote, Sheet, SplitCopy};
 pub use store::new_id;
 pub(super) use store::{SCHEMA, create, migrate};
 

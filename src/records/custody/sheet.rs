@@ -157,11 +157,23 @@ pub struct Hold {
     pub warned: bool,
     /// Its sender has asked for its release.
     pub asked: bool,
+    /// What its sender was asked about it.
+    pub questions: Vec<Asked>,
     /// What the sender may choose besides sending it as it is: the plan with addresses hidden, and the copies of a split.
     pub hidden: Option<Plan>,
     /// What leaves hidden is to be signed.
     pub sign: bool,
     pub copies: Vec<SplitCopy>,
+}
+
+/// A question to the sender of a held message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// Milliseconds since 1970.
+    pub time: i64,
+    pub by: String,
+    pub text: String,
 }
 
 /// A copy that a split would make.
