@@ -10,11 +10,11 @@ demo:
 # A missing peer is a failure here, not a skip.
 test:
 	tests/peers/install.sh $(TARGET)/peers
-	LYCHGATE_PEERS=required cargo test
+	LYCHGATE_PEERS=required cargo test --features saml
 
 lint:
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features saml -- -D warnings
 
 bench:
 	cargo run --release -- bench $(ARGS)

@@ -42,6 +42,18 @@ fn identity() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
+/// What an identity provider says of itself.
+fn provider(certificate: &str) -> String {
+    let certificate: String = certificate.lines().filter(|l| !l.starts_with("-----")).collect();
+    format!(
+        "<EntityDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\" entityID=\"https://idp.example/\"><IDPSSODescriptor \
+         protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"><KeyDescriptor use=\"signing\"><KeyInfo \
+         xmlns=\"http://www.w3.org/2000/09/xmldsig#\"><X509Data><X509Certificate>{certificate}</X509Certificate></X509Data></KeyInfo>\
+         </KeyDescriptor><SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\" Location=\"https://idp.example/in\"/>\
+         </IDPSSODescriptor></EntityDescriptor>"
+    )
+}
+
 #[test]
 fn every_fault_is_told_in_its_words() {
     let folder = Folder::new("bad-sites");
@@ -54,6 +66,11 @@ fn every_fault_is_told_in_its_words() {
     folder.write("short-header", "X-Tenant: abc\n", 0o600);
     folder.write("stamp.key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=\n", 0o600);
     folder.write("two-lines", "one\ntwo\n", 0o600);
+    let provider = provider(&certificate);
+    let (start, end) = (provider.find("<KeyDescriptor").expect("a key"), provider.find("<SingleSignOn").expect("a page"));
+    folder.write("idp-no-certificate.xml", &format!("{}{}", &provider[..start], &provider[end..]), 0o644);
+    folder.write("idp-in-the-clear.xml", &provider.replace("https://idp.example/in", "http://idp.example/in"), 0o644);
+    folder.write("idp-document-type.xml", &format!("<!DOCTYPE x>{provider}"), 0o644);
 
     let cases = root().join("tests/bad-sites");
     let mut names: Vec<PathBuf> = std::fs::read_dir(&cases)
@@ -66,6 +83,10 @@ fn every_fault_is_told_in_its_words() {
     let mut wrong = String::new();
     for path in names {
         let name = path.file_name().and_then(|n| n.to_str()).expect("a name").to_owned();
+        // What is said of SAML hangs on whether this build has it.
+        if name.starts_with(if cfg!(feature = "saml") { "without-saml" } else { "saml" }) {
+            continue;
+        }
         let mut diagnostics = Diagnostics::new();
         let text = std::fs::read_to_string(&path).expect("the case");
         let settings = config::load_with(&name, text, &folder.0, &|_| None, &mut diagnostics);

@@ -100,6 +100,10 @@ enum Command {
     Document(document::Args),
     /// Measure a burst of mail through the gateway beside the same burst without it
     Bench(bench::Args),
+    /// Looks at signatures for the console; see `console::saml`
+    #[cfg(feature = "saml")]
+    #[command(name = crate::console::saml::COMMAND, hide = true)]
+    VerifySaml,
     /// Every key that the site file may hold, with its meaning
     Options,
     /// The rules: their language, and what they make of the council's policy
@@ -126,6 +130,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     match command {
+        #[cfg(feature = "saml")]
+        Command::VerifySaml => crate::console::saml::process(),
         Command::Demo { once } => crate::demo::run(crate::demo::Options { once }),
         Command::Serve { site } => serve(site.config.as_deref()),
         Command::Check { site } => check::run(site.config.as_deref()),

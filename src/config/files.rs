@@ -27,7 +27,7 @@ impl Files<'_> {
         self.base.join(path)
     }
 
-    fn read(&self, path: &Spanned<PathBuf>, what: &str, d: &mut Diagnostics) -> Option<Vec<u8>> {
+    pub(super) fn read(&self, path: &Spanned<PathBuf>, what: &str, d: &mut Diagnostics) -> Option<Vec<u8>> {
         use std::io::Read as _;
         let shown = path.get_ref().display();
         let opened = std::fs::File::open(self.resolve(path.get_ref())).and_then(|file| {

@@ -5,11 +5,14 @@
 
 pub mod diagnostics;
 mod files;
+pub mod markup;
 pub mod options;
 pub mod own_accounts;
+mod provider;
 pub mod reference;
 mod resolve;
 pub mod rules;
+mod saml;
 mod secrets;
 pub mod settings;
 pub mod spelling;

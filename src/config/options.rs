@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostics::{Diagnostics, Source};
+use super::saml;
 use super::settings::{Clamd, Duty, ListenerTls, Log, Network, TwoPeople, UpstreamTls};
 use super::syntax;
 use super::table::Table;
@@ -151,6 +152,7 @@ pub struct Console {
     pub bind: Said<SocketAddr>,
     pub url: Said<String>,
     pub folder: Said<PathBuf>,
+    pub saml: Option<saml::Options>,
 }
 
 /// Where a store is.
@@ -288,6 +290,7 @@ pub fn read<'a>(source: &'a Arc<Source>, parsed: &'a syntax::Parsed<'a>, d: &mut
             bind: required_bind(&t, "\"127.0.0.1:8025\"", d),
             url: t.parsed("url", page_url, d),
             folder: t.path("folder", d),
+            saml: t.table("saml", "console.saml", d).map(|t| saml::Options::read(&t, d)),
         }),
         metrics: root
             .table("metrics", "metrics", d)
@@ -565,7 +568,7 @@ impl Insider {
 }
 
 /// One word of a few, in a list.
-fn one_of<T: Copy>(text: &str, words: &[(&str, T)], key: &str) -> Result<T, Fault> {
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)], key: &str) -> Result<T, Fault> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let list = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let help = match super::spelling::nearest(text, words.iter().map(|(word, _)| *word)) {

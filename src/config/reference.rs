@@ -40,14 +40,6 @@ pub fn home_of(key: &str) -> Option<&'static str> {
     homes.next().is_none().then_some(first)
 }
 
-/// What is planned and not there yet.
-pub fn not_yet(table: &str, key: &str) -> Option<&'static str> {
-    match (table, key) {
-        ("console", "saml") => Some("Signing in by SAML is not available yet. Delete the table."),
-        _ => None,
-    }
-}
-
 /// The `…-file` key to use where a secret was written into the file itself.
 pub fn secret_file(table: &str, key: &str) -> Option<&'static str> {
     match (table, key) {
@@ -97,6 +89,14 @@ fn heading(table: &str) -> (String, &'static str) {
         "dkim" => ("[[dkim]]".into(), about),
         "upstream" => ("[upstream.NAME]".into(), about),
         "upstream.pacing" => ("pacing = { … } in an [upstream.NAME]".into(), "What the provider takes at most."),
+        "console.saml" => (
+            "[console.saml]".into(),
+            "Signing in with the council's account, at an identity provider such as Entra ID or Google. The mailed link stays. Needs a build with the feature saml.",
+        ),
+        "console.saml.roles" => (
+            "[console.saml.roles]".into(),
+            "\"Clerks\" = [\"clerk\"]: what members of a group may do while they are signed in so. With this table the groups alone decide about whoever signs in with the council's account; without it the site file does.",
+        ),
         "people.own-accounts" => (
             "[people.own-accounts]".into(),
             "\"cllr.elm@wragbyparishcouncil.gov.uk\" = [\"ann.elm@gmail.com\"]: whose own account is whose.",
@@ -515,6 +515,37 @@ pub const KEYS: &[Key] = &[
         "\"/var/lib/lychgate/desk\"",
         "Where it writes what is changed there, with all earlier versions. The gateway must be able to write in it.",
     ),
+    key("console", "saml", "", "", ""),
+    key(
+        "console.saml",
+        "metadata-file",
+        "",
+        "\"identity-provider.xml\"",
+        "What the identity provider says of itself: its metadata of SAML 2.0, with a certificate that it signs with. The console's own is at /saml/metadata.",
+    ),
+    key(
+        "console.saml",
+        "entity-id",
+        "the console's url with /saml/metadata",
+        "\"https://gate.wragbyparishcouncil.gov.uk/saml/metadata\"",
+        "The console's name to the identity provider (its Identifier or Entity ID), and so the audience of its answers.",
+    ),
+    key(
+        "console.saml",
+        "address-attribute",
+        "the name itself where it is a mail address, else mail, email or Microsoft's claim emailaddress",
+        "\"mail\"",
+        "The attribute that holds somebody's council address.",
+    ),
+    key(
+        "console.saml",
+        "groups-attribute",
+        "groups, roles, memberOf or Microsoft's claims groups and role",
+        "\"groups\"",
+        "The attribute that holds somebody's groups, for [console.saml.roles].",
+    ),
+    key("console.saml", "roles", "", "", ""),
+    key("console.saml.roles", "*", "the site file alone says who has which role", "", ""),
     //
     key("metrics", "bind", "", "\"127.0.0.1:9125\"", "The address and port of /metrics and /health."),
     key("metrics", "beyond-loopback", "false", "true", "Set to true to let other machines read them."),

@@ -798,7 +798,9 @@ impl Resolver<'_> {
             Some(folder) => self.files.resolve(folder.get_ref()),
             None => self.files.resolve(&self.key_file()).with_file_name("desk"),
         };
-        Some(Console { bind: *bind.get_ref(), url: console.url.as_ref().map(|u| u.get_ref().clone()), folder })
+        let url = console.url.as_ref().map(|u| u.get_ref().clone());
+        let saml = console.saml.as_ref().and_then(|saml| saml.resolve(url.as_deref(), &self.files, self.source, d));
+        Some(Console { bind: *bind.get_ref(), url, folder, saml: saml.map(Arc::new) })
     }
 
     /// Who has which role. The Clerk and the Chair of `[council]` have theirs, councillors are members.

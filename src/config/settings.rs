@@ -76,6 +76,37 @@ pub struct Console {
     pub url: Option<String>,
     /// Where it writes what the Clerk changes there. It need not be there yet.
     pub folder: PathBuf,
+    /// Signing in with the council's account.
+    pub saml: Option<Arc<Saml>>,
+}
+
+/// Whose word signs people in at the console beside the mailed link, and what it says of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saml {
+    /// The console's own name to the identity provider.
+    pub entity: String,
+    /// Where answers come, and requests to sign out.
+    pub acs: String,
+    pub logout: String,
+    pub provider: Provider,
+    /// The attribute with somebody's address; none: the name itself where it is an address, else the attributes usual for it.
+    pub address_attribute: Option<String>,
+    /// The attribute with somebody's groups; none: those usual for it.
+    pub groups_attribute: Option<String>,
+    /// Roles by group. None: the site file alone says who has which role.
+    pub roles: Option<Vec<(String, Vec<Duty>)>>,
+}
+
+/// An identity provider, as it describes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    pub entity: String,
+    /// Its pages, by HTTP-Redirect.
+    pub sign_in: String,
+    pub logout: Option<String>,
+    pub logout_answer: Option<String>,
+    /// Certificates of the keys that it signs with, DER; at least one.
+    pub certificates: Vec<Vec<u8>>,
 }
 
 /// Who may do what with what is kept, and what takes two of them.

@@ -56,9 +56,7 @@ impl<'a> Table<'a> {
                 continue;
             }
             let place = self.place();
-            let help = if let Some(known) = reference::not_yet(self.section, word) {
-                known.to_owned()
-            } else if let Some(secret) = reference::secret_file(self.section, word) {
+            let help = if let Some(secret) = reference::secret_file(self.section, word) {
                 format!("A secret is never written in this file. Put it in a file of its own (chmod 600) and write {secret} = \"path\".")
             } else if let Some(near) = spelling::nearest(word, reference::keys(self.section)) {
                 format!("Did you mean `{near}`?")

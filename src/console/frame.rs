@@ -14,7 +14,7 @@ use super::secure::same;
 use super::session::Session;
 use crate::config::Settings;
 use crate::config::settings::Insider;
-use crate::office::roles::{Right, insider};
+use crate::office::roles::{Right, signed_in};
 use crate::office::{Doer, Fault};
 use crate::records::StoreError;
 use crate::records::access::Identity;
@@ -88,7 +88,8 @@ impl FromRequestParts<Arc<Desk>> for Signed {
         let session = desk.sessions.of(name, Instant::now()).ok_or(Trouble::SignIn)?;
         let settings = desk.settings();
         // Whoever was taken out of the site file is signed out by that.
-        let insider = insider(&settings, &session.person).cloned().ok_or(Trouble::SignIn)?;
+        let groups = session.federated.as_ref().map(|f| &f.groups[..]);
+        let insider = signed_in(&settings, &session.person, groups).ok_or(Trouble::SignIn)?;
         Ok(Signed { session, settings, insider, desk: desk.clone() })
     }
 }
@@ -96,7 +97,7 @@ impl FromRequestParts<Arc<Desk>> for Signed {
 impl Signed {
     /// Them, doing something for a reason.
     pub(super) fn doer(&self, purpose: &str) -> Result<Doer, Trouble> {
-        Ok(Doer::new(&self.settings, Identity::Signed(self.session.person.clone()), purpose)?)
+        Ok(Doer::signed(&self.settings, &self.insider, Identity::Signed(self.session.person.clone()), purpose))
     }
 
     pub(super) fn may(&self, right: Right) -> bool {

@@ -15,10 +15,21 @@ const TRIES: u32 = 20;
 /// Links, and clients that are remembered.
 const MOST: usize = 10_000;
 
-#[derive(Default)]
 pub(super) struct Links {
     links: Mutex<HashMap<[u8; 32], (String, Instant)>>,
-    tries: Mutex<HashMap<IpAddr, (u32, Instant)>>,
+    tries: Tries,
+}
+
+impl Default for Links {
+    fn default() -> Links {
+        Links { links: Mutex::default(), tries: Tries::new(TRIES) }
+    }
+}
+
+/// How often each client tried in the last quarter of an hour.
+pub(super) struct Tries {
+    most: u32,
+    clients: Mutex<HashMap<IpAddr, (u32, Instant)>>,
 }
 
 impl Links {
@@ -42,19 +53,30 @@ impl Links {
 
     /// Counts a try; false where a client has had too many.
     pub(super) fn may_try(&self, client: IpAddr, now: Instant) -> bool {
+        self.tries.may_try(client, now)
+    }
+}
+
+impl Tries {
+    pub(super) fn new(most: u32) -> Tries {
+        Tries { most, clients: Mutex::default() }
+    }
+
+    /// Counts a try; false where a client has had too many.
+    pub(super) fn may_try(&self, client: IpAddr, now: Instant) -> bool {
         // A household has one /64 of IPv6 or more.
         let client = match client {
             IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !((1 << 64) - 1)).into()),
             v4 => v4,
         };
-        let mut all = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, (_, since)| now.duration_since(*since) < GOOD);
         if all.len() >= MOST && !all.contains_key(&client) {
             return false;
         }
         let (count, _) = all.entry(client).or_insert((0, now));
-        *count += 1;
-        *count <= TRIES
+        *count = count.saturating_add(1);
+        *count <= self.most
     }
 }
 

@@ -12,6 +12,8 @@ mod held;
 mod links;
 mod papers;
 mod rules;
+#[cfg(feature = "saml")]
+pub mod saml;
 mod secure;
 mod server;
 mod session;
@@ -61,6 +63,8 @@ struct Desk {
     sessions: Sessions,
     links: Links,
     cookie: Cookie,
+    #[cfg(feature = "saml")]
+    saml: saml::SingleSignOn,
     /// How people reach it: what stands in links.
     url: String,
 }
@@ -84,7 +88,15 @@ impl Console {
         let settings = (around.settings)();
         let url = settings.console.as_ref().and_then(|c| c.url.clone()).unwrap_or_else(|| default_url(address, tls().is_some()));
         let cookie = if url.starts_with("https://") { Cookie::Host } else { Cookie::Loopback };
-        let desk = Arc::new(Desk { around, sessions: Sessions::default(), links: Links::default(), cookie, url });
+        let desk = Arc::new(Desk {
+            around,
+            sessions: Sessions::default(),
+            links: Links::default(),
+            cookie,
+            #[cfg(feature = "saml")]
+            saml: saml::SingleSignOn::default(),
+            url,
+        });
         let app = router(desk.clone());
         tokio::spawn(server::serve(listener, tls, app, stopped));
         Ok(Console { desk })
@@ -115,7 +127,14 @@ impl Desk {
 }
 
 fn router(desk: Arc<Desk>) -> Router {
-    Router::new()
+    let router = Router::new();
+    #[cfg(feature = "saml")]
+    let router = router
+        .route("/saml/metadata", get(saml::metadata))
+        .route("/saml/sign-in", get(saml::start))
+        .route("/saml/acs", post(saml::enter))
+        .route("/saml/logout", get(saml::logout));
+    router
         .route("/", get(today::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::send))
         .route("/sign-in/link", get(sign_in::followed).post(sign_in::enter))

@@ -35,7 +35,13 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 /// Turns away what another site's page makes a browser send. The form's token is looked at besides.
 pub(super) async fn same_site(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if reads || is_ours(request.headers()) { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+    if reads || is_ours(request.headers()) || is_answer(&request) { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+}
+
+/// The identity provider's answer comes from its own page. It is believed for what it is signed and bound to, never for a cookie of a
+/// session's (see `saml`); and no other path is.
+fn is_answer(request: &Request) -> bool {
+    cfg!(feature = "saml") && request.method() == Method::POST && request.uri().path() == "/saml/acs"
 }
 
 /// Whether a browser says that the request comes from a page of ours. One that says nothing at all is old, or no browser: for it
@@ -74,8 +80,12 @@ impl Cookie {
 
     /// The session's name in a request. Of two cookies of the name neither is believed.
     pub(super) fn read(self, headers: &HeaderMap) -> Option<&str> {
+        Cookie::value(headers, self.name())
+    }
+
+    fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         let pairs = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
-        let mut ours = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == self.name());
+        let mut ours = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(n, _)| *n == name);
         match (ours.next(), ours.next()) {
             (Some((_, value)), None) if value.len() <= 128 => Some(value),
             _ => None,
@@ -92,6 +102,32 @@ impl Cookie {
     pub(super) fn clear(self) -> HeaderValue {
         let secure = if self == Cookie::Host { "; Secure" } else { "" };
         HeaderValue::from_str(&format!("{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}", self.name())).expect("plain ASCII")
+    }
+}
+
+/// A second cookie, by which an answer of the identity provider's is known to come to the browser that asked. It goes with a form that
+/// another site's page sends, which the session's does not; it opens nothing by itself, and lives for minutes.
+#[cfg(feature = "saml")]
+impl Cookie {
+    fn asking_name(self) -> &'static str {
+        match self {
+            Cookie::Host => "__Host-lychgate-saml",
+            Cookie::Loopback => "lychgate-saml",
+        }
+    }
+
+    pub(super) fn asking(self, headers: &HeaderMap) -> Option<&str> {
+        Cookie::value(headers, self.asking_name())
+    }
+
+    /// Browsers take `None` only together with `Secure`, and that on loopback without TLS as well.
+    pub(super) fn set_asking(self, secret: &str, good: std::time::Duration) -> HeaderValue {
+        let text = format!("{}={secret}; Path=/; Max-Age={}; HttpOnly; SameSite=None; Secure", self.asking_name(), good.as_secs());
+        HeaderValue::from_str(&text).expect("a secret is of letters, digits, - and _")
+    }
+
+    pub(super) fn clear_asking(self) -> HeaderValue {
+        self.set_asking("", std::time::Duration::ZERO)
     }
 }
 

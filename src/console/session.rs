@@ -37,8 +37,23 @@ pub(super) struct Session {
     pub person: String,
     /// Stands in every form of this session.
     pub form_token: String,
+    /// How they signed in, where it was with the council's account.
+    pub federated: Option<Federated>,
     began: Instant,
     used: Instant,
+}
+
+/// What the identity provider said of somebody who signed in with the council's account.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "saml"), expect(dead_code, reason = "only the feature signs people in so"))]
+pub(super) struct Federated {
+    /// What it calls them, and this sign-in of theirs: by these it signs them out.
+    pub name: String,
+    pub format: Option<String>,
+    pub index: Option<String>,
+    pub groups: Vec<String>,
+    /// When it ends the session.
+    pub ends: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -48,6 +63,11 @@ impl Sessions {
     /// Signs a person in. Their oldest session makes room where they have too many. None: the system gives no random octets, or
     /// there is no room.
     pub(super) fn begin(&self, person: &str, now: Instant) -> Option<Secret> {
+        self.begin_with(person, None, now)
+    }
+
+    /// The same of somebody for whom the identity provider vouches.
+    pub(super) fn begin_with(&self, person: &str, federated: Option<Federated>, now: Instant) -> Option<Secret> {
         let (name, token) = (secret()?, secret()?);
         let mut all = self.lock();
         all.retain(|_, s| s.is_live(now));
@@ -59,7 +79,7 @@ impl Sessions {
         if all.len() >= MOST {
             return None;
         }
-        all.insert(hash(&name.0), Session { person: person.into(), form_token: token.0, began: now, used: now });
+        all.insert(hash(&name.0), Session { person: person.into(), form_token: token.0, federated, began: now, used: now });
         Some(name)
     }
 
@@ -80,14 +100,31 @@ impl Sessions {
         self.lock().remove(&hash(name));
     }
 
+    /// Ends those of somebody whom the identity provider signs out: the sign-ins that it names, or all. How many there were.
+    #[cfg(feature = "saml")]
+    pub(super) fn end_of(&self, name: &str, indexes: &[String]) -> usize {
+        let mut all = self.lock();
+        let before = all.len();
+        all.retain(|_, s| {
+            s.federated
+                .as_ref()
+                .is_none_or(|f| f.name != name || !(indexes.is_empty() || f.index.as_ref().is_none_or(|index| indexes.contains(index))))
+        });
+        before - all.len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Session>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Session {
+    fn is_over(&self, now: Instant) -> bool {
+        self.federated.as_ref().and_then(|f| f.ends).is_some_and(|end| end <= now)
+    }
+
     fn is_live(&self, now: Instant) -> bool {
-        now.duration_since(self.used) < IDLE && now.duration_since(self.began) < LONGEST
+        now.duration_since(self.used) < IDLE && now.duration_since(self.began) < LONGEST && !self.is_over(now)
     }
 }
 
@@ -113,6 +150,24 @@ mod tests {
         let (a, b) = (sessions.begin("a@x.uk", start).unwrap().0, sessions.begin("a@x.uk", start).unwrap().0);
         sessions.end(&a);
         assert!(sessions.of(&a, start).is_none() && sessions.of(&b, start).is_some());
+    }
+
+    #[test]
+    #[cfg(feature = "saml")]
+    fn the_identity_provider_ends_its_own() {
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        let begin = |name: &str, index: Option<&str>, ends: u64| {
+            let ends = Some(start + Duration::from_secs(ends));
+            let federated = Federated { name: name.into(), format: None, index: index.map(str::to_string), groups: Vec::new(), ends };
+            sessions.begin_with("a@x.uk", Some(federated), start).unwrap().0
+        };
+        let (one, two, other) = (begin("a", Some("_1"), 60), begin("a", Some("_2"), 60), begin("b", Some("_1"), 60));
+        let mailed = sessions.begin("a", start).unwrap().0;
+        assert_eq!(sessions.end_of("a", &["_1".into(), "_9".into()]), 1);
+        assert!(sessions.of(&one, start).is_none() && sessions.of(&two, start).is_some());
+        assert_eq!(sessions.end_of("a", &[]), 1);
+        assert!(sessions.of(&two, start).is_none() && sessions.of(&other, start).is_some() && sessions.of(&mailed, start).is_some());
+        assert!(sessions.of(&other, start + Duration::from_secs(60)).is_none(), "when it says so, it is over");
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::smtp::address::{Address, Charset};
 #[template(path = "sign-in.html", config = "src/console/askama.toml")]
 struct Page {
     frame: Frame,
+    /// Whether people may sign in with the council's account.
+    account: bool,
     sent: bool,
     link: Option<String>,
     fault: Option<&'static str>,
@@ -50,13 +52,18 @@ pub(super) struct Left {
 }
 
 pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Answer {
-    show(&Page { frame: bare(&desk.settings()), sent: false, link: None, fault: None })
+    let settings = desk.settings();
+    show(&Page { frame: bare(&settings), account: has_account(&settings), sent: false, link: None, fault: None })
+}
+
+fn has_account(settings: &Settings) -> bool {
+    settings.console.as_ref().is_some_and(|c| c.saml.is_some())
 }
 
 /// Mails a link. The answer is the same whoever asks: nobody learns who has a role.
 pub(super) async fn send(State(desk): State<Arc<Desk>>, Extension(From(from)): Extension<From>, Form(asked): Form<Asked>) -> Answer {
     let settings = desk.settings();
-    let page = |sent, fault| Page { frame: bare(&settings), sent, link: None, fault };
+    let page = |sent, fault| Page { frame: bare(&settings), account: has_account(&settings), sent, link: None, fault };
     let Ok(address) = Address::parse(asked.address.trim(), Charset::Utf8) else {
         return show(&page(false, Some("Enter your council mail address, such as clerk@council.gov.uk")));
     };
@@ -85,7 +92,7 @@ pub(super) async fn send(State(desk): State<Arc<Desk>>, Extension(From(from)): E
 }
 
 pub(super) async fn followed(State(desk): State<Arc<Desk>>, Query(followed): Query<Followed>) -> Answer {
-    show(&Page { frame: bare(&desk.settings()), sent: false, link: Some(followed.key), fault: None })
+    show(&Page { frame: bare(&desk.settings()), account: false, sent: false, link: Some(followed.key), fault: None })
 }
 
 pub(super) async fn enter(State(desk): State<Arc<Desk>>, Extension(From(from)): Extension<From>, Form(entered): Form<Entered>) -> Answer {
@@ -115,5 +122,10 @@ pub(super) async fn leave(signed: Signed, headers: HeaderMap, Form(left): Form<L
     if let Some(name) = signed.desk.cookie.read(&headers) {
         signed.desk.sessions.end(name);
     }
-    Ok(([(header::SET_COOKIE, signed.desk.cookie.clear())], Redirect::to("/sign-in")).into_response())
+    let clear = [(header::SET_COOKIE, signed.desk.cookie.clear())];
+    #[cfg(feature = "saml")]
+    if let Some(away) = signed.session.federated.as_ref().and_then(|f| super::saml::away(&signed.desk, f)) {
+        return Ok((clear, away?).into_response());
+    }
+    Ok((clear, Redirect::to("/sign-in")).into_response())
 }

@@ -27,7 +27,7 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use self::roles::Right;
 use crate::config::Settings;
-use crate::config::settings::{Duty, TwoPeople};
+use crate::config::settings::{Duty, Insider, TwoPeople};
 use crate::records::access::{self, Identity};
 use crate::records::trace::Question;
 use crate::records::{Options, StoreError};
@@ -140,6 +140,18 @@ impl Doer {
             request: None,
             who,
         })
+    }
+
+    /// Somebody who signed in, with the roles they have in this session.
+    pub fn signed(settings: &Settings, insider: &Insider, who: Identity, purpose: &str) -> Doer {
+        Doer {
+            purpose: purpose.into(),
+            duties: insider.duties.clone(),
+            person: Some(insider.name.clone()),
+            two_people: settings.access.two_people.clone(),
+            request: None,
+            who,
+        }
     }
 
     /// With a request that a second person approved.

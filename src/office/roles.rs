@@ -114,6 +114,28 @@ pub fn insider<'a>(settings: &'a Settings, address: &str) -> Option<&'a Insider>
     settings.access.insiders.iter().find(|i| i.addresses.iter().any(|a| a == address))
 }
 
+/// Who somebody is who signed in. Groups are what the identity provider said of them, where they came by it: if the site file gives roles
+/// to groups, these alone decide, so that whoever is taken out of a group there has no role here. A group gives roles to addresses of the
+/// council's only: a guest of the tenant's is not of the council.
+pub fn signed_in(settings: &Settings, address: &str, groups: Option<&[String]>) -> Option<Insider> {
+    let known = insider(settings, address);
+    let mapped = settings.console.as_ref().and_then(|c| c.saml.as_ref()?.roles.as_ref());
+    let (Some(groups), Some(mapped)) = (groups, mapped) else { return known.cloned() };
+    let mut duties: Vec<Duty> = Vec::new();
+    for duty in mapped.iter().filter(|(group, _)| groups.contains(group)).flat_map(|(_, duties)| duties) {
+        if !duties.contains(duty) {
+            duties.push(*duty);
+        }
+    }
+    let domain = address.rsplit_once('@').map(|(_, domain)| domain)?;
+    if duties.is_empty() || !settings.council.domains.iter().any(|d| d == domain) {
+        return None;
+    }
+    // One person stays one, whatever they may do just now.
+    let of = known.cloned().unwrap_or_else(|| Insider { name: address.into(), addresses: vec![address.into()], duties: Vec::new() });
+    Some(Insider { duties, ..of })
+}
+
 /// Those who may do it, other than one.
 pub fn others<'a>(settings: &'a Settings, right: Right, but: &str) -> impl Iterator<Item = &'a Insider> {
     let but = but.to_owned();

@@ -6,6 +6,19 @@ use crate::peers::cache;
 
 const AXE: &str = "const done = arguments[arguments.length - 1]; axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(r => done(r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 200)).join(' | '))))";
 
+#[cfg(feature = "saml")]
+fn council() -> Council {
+    let made = rcgen::generate_simple_self_signed(["idp.example".to_owned()]).expect("a certificate");
+    let bind = loopback(port());
+    let files = [("idp.xml", &*saml::metadata(&made.cert.pem()))];
+    Council::at("console-axe", &bind.to_string(), format!("http://{bind}"), saml::SAML, &files)
+}
+
+#[cfg(not(feature = "saml"))]
+fn council() -> Council {
+    Council::start("console-axe")
+}
+
 #[test]
 fn no_page_has_a_fault_that_a_program_can_see() {
     let axe = cache().join("node_modules/axe-core/axe.min.js");
@@ -16,7 +29,7 @@ fn no_page_has_a_fault_that_a_program_can_see() {
     let mut looked = BTreeSet::new();
     let mut faults = Vec::new();
     for size in [Size::Desktop, Size::Phone] {
-        let council = Council::start("console-axe");
+        let council = council();
         let Some(browser) = Browser::start("accessibility of the console", size, true) else { return };
         assert_eq!(council.mail("basket", &["jo@outside.test"], "apples", "x"), 250);
         assert_eq!(council.mail("pears", &["tom@outside.test"], "pears", "No"), 550);
@@ -45,6 +58,13 @@ fn no_page_has_a_fault_that_a_program_can_see() {
         };
         browser.go(&format!("{}/sign-in", council.url));
         look("sign-in");
+        #[cfg(feature = "saml")]
+        {
+            assert!(browser.text().contains("council’s account"), "{}", browser.text());
+            browser.go(&format!("{}/saml/logout?SAMLRequest=x", council.url));
+            look("saml-refused");
+            browser.go(&format!("{}/sign-in", council.url));
+        }
         browser.write("#address", "nothing");
         browser.press_what_says("Send me a link");
         look("sign-in-error");

@@ -9,6 +9,8 @@ use crate::support::sink::{Captured, Sink};
 use crate::support::{CLERK, loopback, port, say};
 
 mod accessibility;
+#[cfg(feature = "saml")]
+mod saml;
 mod security;
 mod tasks;
 
@@ -44,14 +46,19 @@ struct Council {
 
 impl Council {
     fn start(name: &str) -> Council {
-        let sink = Sink::start(&["PIPELINING", "8BITMIME", "DSN"]);
         let bind = loopback(port());
-        let url = format!("http://{bind}");
-        let gateway = Site::new(name)
+        Council::at(name, &bind.to_string(), format!("http://{bind}"), "", &[])
+    }
+
+    /// With the console there, further tables of the site file, and files beside it.
+    fn at(name: &str, bind: &str, url: String, tables: &str, files: &[(&str, &str)]) -> Council {
+        let sink = Sink::start(&["PIPELINING", "8BITMIME", "DSN"]);
+        let site = files.iter().fold(Site::new(name), |site, (name, content)| site.file(name, *content));
+        let gateway = site
             .rules(RULES)
             .listener("in", "connector", "none", "out", "")
             .upstream("out", sink.address, "none", "")
-            .table(&format!("[console]\nbind = \"{bind}\"\nurl = \"{url}\""))
+            .table(&format!("[console]\nbind = \"{bind}\"\nurl = \"{url}\"\n{tables}"))
             .start();
         Council { gateway, sink, url }
     }

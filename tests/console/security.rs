@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::*;
 
-struct Reply {
-    code: u16,
-    head: String,
-    body: String,
+pub(super) struct Reply {
+    pub(super) code: u16,
+    pub(super) head: String,
+    pub(super) body: String,
 }
 
 /// One HTTP exchange, written by hand: what a browser would never send must be refused as well.
@@ -25,7 +25,7 @@ fn http(council: &Council, request: &str) -> Reply {
     Reply { code: head.get(9..12).and_then(|c| c.parse().ok()).unwrap_or(0), head: head.to_string(), body: body.to_string() }
 }
 
-fn get(council: &Council, path: &str, cookie: &str) -> Reply {
+pub(super) fn get(council: &Council, path: &str, cookie: &str) -> Reply {
     http(
         council,
         &format!(
@@ -35,7 +35,7 @@ fn get(council: &Council, path: &str, cookie: &str) -> Reply {
     )
 }
 
-fn post(council: &Council, path: &str, more: &str, body: &str) -> Reply {
+pub(super) fn post(council: &Council, path: &str, more: &str, body: &str) -> Reply {
     let host = council.url.trim_start_matches("http://");
     http(
         council,

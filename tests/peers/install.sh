@@ -8,7 +8,9 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 cache=${1:?the cache folder}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql chromium chromium-driver"
+packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql chromium chromium-driver xmlsec1 php-cli php-xml php-mbstring"
+# What the feature saml is built with.
+packages="$packages libxmlsec1-dev libxml2-dev libssl-dev pkg-config libclang1-14 libclang-common-14-dev"
 command -v node >/dev/null || packages="$packages nodejs"
 command -v npm >/dev/null || packages="$packages npm"
 
@@ -60,6 +62,15 @@ if [ ! -x "$cache/clamav/usr/sbin/clamd" ]; then
   (cd "$cache/clamav.new/deb" && debian apt-get download -q clamav-daemon >"$cache/clamav.log" 2>&1) || { tail -20 "$cache/clamav.log" >&2; exit 1; }
   dpkg -x "$cache"/clamav.new/deb/*.deb "$cache/clamav.new"
   rm -rf "$cache/clamav" "$cache/clamav.new/deb" && mv "$cache/clamav.new" "$cache/clamav"
+fi
+
+# The identity provider alone: its package would bring a web server, and start it.
+if [ ! -d "$cache/simplesamlphp/usr/share/simplesamlphp/www" ]; then
+  echo "install.sh: unpacking SimpleSAMLphp"
+  rm -rf "$cache/simplesamlphp.new" && mkdir -p "$cache/simplesamlphp.new/deb"
+  (cd "$cache/simplesamlphp.new/deb" && debian apt-get download -q simplesamlphp >"$cache/simplesamlphp.log" 2>&1) || { tail -20 "$cache/simplesamlphp.log" >&2; exit 1; }
+  dpkg -x "$cache"/simplesamlphp.new/deb/*.deb "$cache/simplesamlphp.new"
+  rm -rf "$cache/simplesamlphp" "$cache/simplesamlphp.new/deb" && mv "$cache/simplesamlphp.new" "$cache/simplesamlphp"
 fi
 
 # Exim looks its own account up by a name that Debian compiled in; its package would make this one too.

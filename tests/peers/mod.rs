@@ -30,11 +30,12 @@ pub(crate) fn cache() -> PathBuf {
 }
 
 /// Whether all of this is there; says aloud what is missing.
-fn have(what: &str, programs: &[&str]) -> bool {
+pub(crate) fn have(what: &str, programs: &[&str]) -> bool {
     let found = |program: &str| match program {
         "nodemailer" => cache().join("node_modules/nodemailer").is_dir(),
         "exim" => cache().join("exim/usr/sbin/exim4").is_file(),
         "clamd" => cache().join("clamav/usr/sbin/clamd").is_file(),
+        "simplesamlphp" => cache().join("simplesamlphp/usr/share/simplesamlphp/www").is_dir(),
         "dkimpy" => Path::new("/usr/lib/python3/dist-packages/dkim").is_dir(),
         "root" => provider::root().is_some(),
         _ => {

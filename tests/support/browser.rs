@@ -55,7 +55,7 @@ impl Browser {
             "binary": "/usr/bin/chromium",
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
                      "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--hide-scrollbars",
-                     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--ignore-certificate-errors",
+                     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE 127.0.0.2", "--ignore-certificate-errors",
                      format!("--user-data-dir={}", browser._profile.path().display()), format!("--window-size={width},{height}")],
         });
         if size == Size::Phone {
