@@ -62,7 +62,7 @@ pub(in crate::console) async fn logout(
     let settings = desk.settings();
     let saml = configured(&settings).ok_or(Trouble::Nowhere)?;
     let query = query.unwrap_or_default();
-    if query.starts_with("SAMLResponse=") {
+    if query.split('&').any(|pair| pair.starts_with("SAMLResponse=")) {
         return Ok(Redirect::to("/sign-in").into_response());
     }
     let asked =
@@ -161,4 +161,76 @@ fn method(uri: &str) -> Option<&'static dyn VerificationAlgorithm> {
         None,
     ];
     known[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-26T12:00:00Z";
+    const ECDSA: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
+
+    /// A provider that signs, and a query that it signed.
+    fn signed(edit: impl Fn(String) -> String, relay: Option<&str>) -> (Saml, String) {
+        let made = rcgen::generate_simple_self_signed(["idp".to_owned()]).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, made.signing_key.serialized_der()).unwrap();
+        let mut saml = super::super::tests::saml();
+        saml.provider.certificates = vec![vec![0], made.cert.der().to_vec()];
+        let text = edit(format!(
+            "<p:LogoutRequest xmlns:p='{PROTOCOL}' xmlns:a='{ASSERTION}' ID='_l' Version='2.0' IssueInstant='{NOW}' Destination='{}'>\
+             <a:Issuer>https://idp.example/</a:Issuer><a:NameID>clerk@x.uk</a:NameID><p:SessionIndex>_1</p:SessionIndex></p:LogoutRequest>",
+            saml.logout
+        ));
+        let url = redirect("", "SAMLRequest", &text, relay);
+        let query = format!("{}&SigAlg={}", url.trim_start_matches('?'), ECDSA.replace(':', "%3A").replace('#', "%23"));
+        let signature = STANDARD.encode(key.sign(&SystemRandom::new(), query.as_bytes()).unwrap());
+        (saml, format!("{query}&Signature={}", signature.replace('+', "%2B").replace('=', "%3D")))
+    }
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
+
+    #[test]
+    fn a_signed_request_names_whom_it_signs_out() {
+        let (saml, query) = signed(|text| text, Some("a b"));
+        let asked = request(&saml, &query, now()).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!((asked.id.as_str(), asked.name.as_str(), &asked.indexes[..]), ("_l", "clerk@x.uk", &["_1".to_string()][..]));
+        assert_eq!(asked.relay_state.as_deref(), Some("a b"));
+    }
+
+    #[test]
+    fn what_is_changed_or_not_for_us_signs_nobody_out() {
+        let why = |saml: &Saml, query: &str| request(saml, query, now()).err();
+        let (saml, query) = signed(|text| text, Some("a"));
+        for (from, to, expected) in [
+            ("RelayState=a", "RelayState=b", Refused::Signature),
+            ("&RelayState=a", "", Refused::Signature),
+            ("&RelayState=a", "&RelayState=a&RelayState=b", Refused::Form),
+            ("ecdsa-sha256", "rsa-sha256", Refused::Signature),
+            ("ecdsa-sha256", "ecdsa-sha1", Refused::Algorithm),
+            ("&SigAlg=", "&Alg=", Refused::Unsigned),
+            ("&Signature=", "&Sign=", Refused::Unsigned),
+            ("SAMLRequest=", "SAMLRequest=A", Refused::Signature),
+        ] {
+            assert_eq!(why(&saml, &query.replacen(from, to, 1)), Some(expected), "{from} → {to}");
+        }
+        assert_eq!(why(&super::super::tests::saml(), &query), Some(Refused::Signature));
+        for (from, to, expected) in [
+            ("https://idp.example/<", "https://other.example/<", Refused::Issuer),
+            ("Destination='", "Destination='https://other", Refused::Destination),
+            ("T12:00:00Z", "T12:05:01Z", Refused::Early),
+            ("T12:00:00Z", "T11:54:59Z", Refused::Late),
+            (" IssueInstant", " NotOnOrAfter='2026-11-26T11:58:00Z' IssueInstant", Refused::Late),
+            ("<a:NameID>clerk@x.uk</a:NameID>", "", Refused::Name),
+            ("LogoutRequest", "LogoutResponse", Refused::NoLogout),
+            ("<a:Issuer>", "<!-- --><a:Issuer>", Refused::Markup(markup::Fault::Comment)),
+        ] {
+            let (saml, query) = signed(|text| text.replace(from, to), None);
+            assert_eq!(why(&saml, &query), Some(expected), "{from} → {to}");
+        }
+    }
 }
