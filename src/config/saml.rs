@@ -49,7 +49,7 @@ impl Options {
     /// What runs. None where there is a fault, which is told.
     pub fn resolve(&self, url: Option<&str>, files: &Files<'_>, source: &Arc<Source>, d: &mut Diagnostics) -> Option<Saml> {
         if !cfg!(feature = "saml") {
-            let help = "Install the package, or build it with: cargo build --release --features saml. Without [console.saml] people sign in by a link that is mailed to them.";
+            let help = "Build it with --features saml, or delete the table: the mailed link signs people in.";
             d.error(source, self.span.clone(), "this build of the gateway cannot sign people in by SAML", help);
             return None;
         }
