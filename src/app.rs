@@ -125,6 +125,7 @@ pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
             }
         });
     }
+    note_people(&metrics, &settings);
     let drain = settings.limits.drain;
     let site = Site::new(settings, 1)?;
     let shared = Arc::new(Shared::new(site, recorder, outbox, metrics.clone()));
@@ -168,6 +169,17 @@ pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
     metrics.health().set(Part::Listeners, PartState::Ok);
     metrics.health().set(Part::Rules, PartState::Ok);
     Ok(Running { shared, metrics, stop, workers, keeper, drain, console, reloader })
+}
+
+/// A damaged `people.toml` keeps no mail waiting; it is told aloud.
+fn note_people(metrics: &Metrics, settings: &Settings) {
+    if settings.console.is_none() {
+        return;
+    }
+    if let Some(fault) = &settings.at_desk.fault {
+        tracing::error!(event = "people_unreadable", "nobody has a role that was lent, and suspensions may not count: {fault}");
+    }
+    metrics.health().set(Part::People, if settings.at_desk.fault.is_some() { PartState::Degraded } else { PartState::Ok });
 }
 
 /// Whether the console speaks TLS itself: always beyond this machine.
@@ -222,6 +234,12 @@ impl Reloader {
         if !same || settings.records.database != old.settings.records.database {
             return refused("listeners' names and addresses, and the database, change only with a restart".into());
         }
+        // Whoever is suspended stays so while the file is damaged; a gateway that started with it is no worse off.
+        if let Some(fault) = settings.at_desk.fault.as_ref().filter(|_| old.settings.at_desk.fault.is_none()) {
+            metrics.health().set(Part::People, PartState::Degraded);
+            return refused(fault.clone());
+        }
+        note_people(metrics, &settings);
         let options = outbox::Options::of(&settings).and_then(|o| tls::client_config(&o.upstream).ok().map(|tls| (o, tls)));
         match Site::new(settings, self.generation.fetch_add(1, Ordering::Relaxed) + 1) {
             Ok(site) => {

@@ -365,6 +365,8 @@ pub enum Part {
     Queue,
     /// The Clerk's digest is delivered every week.
     Digest,
+    /// What was changed of people at the desk can be read.
+    People,
 }
 
 /// How a part is. Only `Failed` of a part that mail needs makes the gateway unhealthy; that is for who sets it to decide.
@@ -377,7 +379,7 @@ pub enum PartState {
 }
 
 impl Part {
-    const ALL: [Part; 10] = [
+    const ALL: [Part; 11] = [
         Part::Listeners,
         Part::Rules,
         Part::Records,
@@ -388,11 +390,12 @@ impl Part {
         Part::Retention,
         Part::Queue,
         Part::Digest,
+        Part::People,
     ];
 
     /// Not every site has it: while nothing was heard of it, it is not shown.
     fn is_optional(self) -> bool {
-        matches!(self, Part::Scanner | Part::Dns | Part::Retention | Part::Queue | Part::Digest)
+        matches!(self, Part::Scanner | Part::Dns | Part::Retention | Part::Queue | Part::Digest | Part::People)
     }
 
     fn word(self) -> &'static str {
@@ -407,6 +410,7 @@ impl Part {
             Part::Retention => "retention",
             Part::Queue => "queue",
             Part::Digest => "digest",
+            Part::People => "people",
         }
     }
 }

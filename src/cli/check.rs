@@ -20,6 +20,11 @@ pub fn run(given: Option<&Path>) -> ExitCode {
 pub fn report(path: &Path) -> (String, bool) {
     let mut diagnostics = Diagnostics::new();
     let settings = config::load(path, &mut diagnostics);
+    // The gateway starts with it, and whoever checks must hear: suspensions may not count.
+    if let Some(fault) = settings.as_ref().and_then(|s| s.at_desk.fault.clone()) {
+        diagnostics.error_without_place(fault, "Mend or remove it, then reload. Until then nobody has a role that was lent.");
+    }
+    let settings = settings.filter(|_| !diagnostics.has_errors());
     let mut out = diagnostics.render();
     match &settings {
         None => out.push_str(&format!("{}\n", tally(&diagnostics))),

@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> ExitCode {
     let address = match &args.command {
         Command::Hash { address } => address,
         Command::Roles => {
-            return super::with(args.config.as_deref(), |settings| Ok(crate::office::roles::words(settings)));
+            return super::with(args.config.as_deref(), |settings| Ok(crate::office::roles::words(settings, jiff::Timestamp::now())));
         }
     };
     let address = match Address::parse(address.trim(), Charset::Utf8) {

@@ -3,6 +3,7 @@
 //!
 //! It reads files and never writes one. A secret is read from a file of its own or from the environment, never from the site file.
 
+pub mod at_desk;
 pub mod diagnostics;
 mod files;
 pub mod markup;

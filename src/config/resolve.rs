@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
+use super::at_desk::AtDesk;
 use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options, Place};
@@ -45,8 +46,11 @@ pub fn settings(
     let metrics = resolver.metrics(d);
     let scan = resolver.scan(d);
     let dkim = resolver.dkim(&council, d);
-    let people = resolver.people(&council, d);
+    let console = resolver.console(d);
+    let mut at_desk = console.as_ref().map(|c| AtDesk::read(&c.folder)).unwrap_or_default();
+    let people = resolver.people(&council, &at_desk, d);
     let access = resolver.access(&council, &people, d);
+    at_desk.settle(&access);
     let markings = resolver.markings(d);
     let encryption = resolver.encryption(d);
     let policy = compile(&council, &people, &markings, &encryption, d);
@@ -56,6 +60,7 @@ pub fn settings(
         limits: resolver.limits(d),
         people,
         access,
+        at_desk,
         markings,
         encryption,
         time_zone: resolver.time_zone(d),
@@ -71,7 +76,7 @@ pub fn settings(
         dns: options.dns.as_ref().map(dns),
         dkim,
         metrics,
-        console: resolver.console(d),
+        console,
         log: said(&options.log).unwrap_or(Log::Text),
         policy: Arc::new(policy?),
         password_within: said(&options.rules.password_within).unwrap_or(Duration::from_secs(86_400)),
@@ -749,15 +754,22 @@ impl Resolver<'_> {
         Some(*bind.get_ref())
     }
 
-    fn people(&self, council: &Council, d: &mut Diagnostics) -> People {
+    fn people(&self, council: &Council, at_desk: &AtDesk, d: &mut Diagnostics) -> People {
         let people = &self.options.people;
-        let own: Vec<(String, Vec<String>)> = people
+        let mut own: Vec<(String, Vec<String>)> = people
             .own_accounts
             .iter()
             .map(|(who, accounts)| (self.account_holder(who, council, d), accounts.iter().map(|a| a.get_ref().clone()).collect()))
             .collect();
         let hashed = people.own_accounts.iter().flat_map(|(_, accounts)| accounts).find(|a| account_key::is_hashed(a.get_ref()));
-        let account_key = hashed.and_then(|first| self.account_key(first, d));
+        let mut account_key = hashed.and_then(|first| self.account_key(first, d));
+        for account in at_desk.accounts.iter().filter(|a| self.is_somebody(&a.of, council)) {
+            account_key = account_key.or_else(|| super::own_accounts::key(&self.files.resolve(&self.key_file())).ok());
+            match own.iter_mut().find(|(who, _)| *who == account.of) {
+                Some((_, accounts)) => accounts.push(account.account.clone()),
+                None => own.push((account.of.clone(), vec![account.account.clone()])),
+            }
+        }
         let mut make = |list: &[Spanned<(Option<String>, Address)>]| {
             list.iter()
                 .map(|person| {
@@ -784,6 +796,16 @@ impl Resolver<'_> {
             }
         }
         made
+    }
+
+    /// Whether the site file names this address (normal form) as somebody's: the desk makes nobody one of the council's people.
+    fn is_somebody(&self, address: &str, council: &Council) -> bool {
+        let people = &self.options.people;
+        let mut named = people.councillors.iter().chain(&people.staff).map(|p| p.get_ref().1.normal());
+        let mut insiders = people.insiders.iter().flat_map(|i| &i.addresses).map(|a| a.get_ref().normal());
+        [&council.clerk, &council.chair].into_iter().flatten().any(|a| a == address)
+            || named.any(|a| a == address)
+            || insiders.any(|a| a == address)
     }
 
     /// Beyond this machine it is reached over TLS, with the gateway's own certificate.
@@ -852,8 +874,7 @@ impl Resolver<'_> {
 
     /// The key for accounts that are registered by their hash.
     fn account_key(&self, first: &Spanned<String>, d: &mut Diagnostics) -> Option<AccountKey> {
-        let path = self.options.records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone());
-        let key = super::own_accounts::key(&self.files.resolve(&path));
+        let key = super::own_accounts::key(&self.files.resolve(&self.key_file()));
         if let Err(error) = &key {
             d.warning(
                 self.source,

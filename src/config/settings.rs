@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::at_desk::AtDesk;
 use crate::policy::Policy;
 pub use crate::policy::Role;
 use crate::policy::account_key::AccountKey;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub log: Log,
     pub people: People,
     pub access: Access,
+    /// What was changed of people at the desk.
+    pub at_desk: AtDesk,
     pub markings: Markings,
     /// What counts as encryption.
     pub encryption: EncryptionSettings,

@@ -8,6 +8,7 @@ use axum::extract::{FromRequestParts, OriginalUri, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 
 use super::Desk;
 use super::secure::same;
@@ -87,9 +88,9 @@ impl FromRequestParts<Arc<Desk>> for Signed {
         let name = desk.cookie.read(&parts.headers).ok_or(Trouble::SignIn)?;
         let session = desk.sessions.of(name, Instant::now()).ok_or(Trouble::SignIn)?;
         let settings = desk.settings();
-        // Whoever was taken out of the site file is signed out by that.
+        // Whoever was taken out of the site file, or is suspended, is signed out by that.
         let groups = session.federated.as_ref().map(|f| &f.groups[..]);
-        let insider = signed_in(&settings, &session.person, groups).ok_or(Trouble::SignIn)?;
+        let insider = signed_in(&settings, &session.person, groups, Timestamp::now()).ok_or(Trouble::SignIn)?;
         Ok(Signed { session, settings, insider, desk: desk.clone() })
     }
 }

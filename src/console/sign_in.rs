@@ -8,6 +8,7 @@ use axum::Form;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect};
+use jiff::Timestamp;
 
 use super::Desk;
 use super::frame::{Answer, Frame, Message, Signed, bare, show};
@@ -71,7 +72,7 @@ pub(super) async fn send(State(desk): State<Arc<Desk>>, Extension(From(from)): E
     if !desk.links.may_try(from.ip(), now) {
         return show(&page(false, Some("Too many links were asked for from here. Wait a quarter of an hour")));
     }
-    if insider(&settings, &address).is_some()
+    if insider(&settings, &address, Timestamp::now()).is_some()
         && let Some(link) = desk.links.make(&address, now)
         && let Some(outbox) = desk.around.outbox.clone()
     {
@@ -101,7 +102,7 @@ pub(super) async fn enter(State(desk): State<Arc<Desk>>, Extension(From(from)): 
         return too_often(&settings);
     }
     let good = desk.links.take(&entered.link, now);
-    let person = good.filter(|address| insider(&settings, address).is_some());
+    let person = good.filter(|address| insider(&settings, address, Timestamp::now()).is_some());
     let Some(name) = person.and_then(|person| desk.sessions.begin(&person, now)) else {
         tracing::warn!(event = "sign_in_refused");
         let text = "It was used already, or it is older than 15 minutes.";

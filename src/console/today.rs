@@ -148,7 +148,7 @@ fn bar(n: i64, split: &[u64; 4], highest: u64, label: Option<String>) -> Bar {
 /// The parts of the gateway, and what to do first where one is not well.
 fn parts(signed: &Signed) -> Vec<Part> {
     let (_, report) = signed.desk.around.metrics.health().report();
-    let known: [(&str, &str, &str); 8] = [
+    let known: [(&str, &str, &str); 9] = [
         ("listeners", "Mail comes in", "Ask whoever runs the gateway: it is not listening."),
         (
             "upstream",
@@ -164,6 +164,11 @@ fn parts(signed: &Signed) -> Vec<Part> {
         ("outbox", "Notices and kept mail leave", "They wait: look at the outgoing mail account of the gateway."),
         ("retention", "Old records are deleted", "No purge has ended for two days: ask whoever runs the gateway to look at its log."),
         ("scanner", "The virus scanner answers", "Mail that must be scanned waits. Ask whoever runs the machine to start clamd."),
+        (
+            "people",
+            "Suspended accounts and lent roles",
+            "The file of the page People is damaged: nobody has a role that was lent, and a suspension may not count. `lychgate check` says where.",
+        ),
         ("dns", "Names can be looked up", "Rules that ask about senders wait or let mail pass, as each says."),
     ];
     let components = &report["components"];

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use crate::config::Settings;
 use crate::config::settings::{Council, Listener, Role};
 use crate::message::view::View;
 use crate::smtp::address::normal_domain;
@@ -52,6 +53,19 @@ pub fn mail(listener: &Listener, peer: &Peer) -> Option<Reply> {
         // A secret header can only be seen with the content.
         Role::Connector => (!is_trusted(listener, peer) && listener.trust.header.is_none()).then_some(wording::NOT_TRUSTED),
     }
+}
+
+/// Whether mail of this sender (normal form), or of whoever logged in so, is refused: the council has suspended the account. `settings` are
+/// those of now, which a session may have outlived. At mx nobody sends as the council: a name there is a stranger's word.
+pub fn is_suspended(listener: &Listener, settings: &Settings, sender: Option<&str>, login: Option<&str>) -> bool {
+    let at_desk = &settings.at_desk;
+    if !at_desk.suspends() || listener.role == Role::Mx {
+        return false;
+    }
+    // The one look at the clock here, and only where it decides.
+    let now = jiff::Timestamp::now;
+    sender.is_some_and(|sender| at_desk.is_suspended(sender, now))
+        || login.is_some_and(|login| at_desk.is_suspended_login(login, &settings.council.domains, now))
 }
 
 /// RCPT: a refusal, or nothing.

@@ -10,7 +10,8 @@ use super::past::{self, PastMail};
 use super::received::{Protocol, Received};
 use super::session::Session;
 use super::site::Site;
-use super::{admission, late};
+use super::{admission, late, suspended};
+use crate::config::Settings;
 use crate::config::settings::Role;
 use crate::evidence::authentication::{Authenticated, Claims};
 use crate::evidence::clamd::{ScanFault, Scanned};
@@ -287,6 +288,7 @@ impl Session {
             },
             now,
             outside,
+            present: self.worker.shared.site.load().settings.clone(),
         };
         if !takes_long(&message) {
             return std::panic::catch_unwind(AssertUnwindSafe(|| context.judge(message, envelope))).ok();
@@ -547,6 +549,8 @@ struct Context {
     now: jiff::Zoned,
     /// None on the first pass: nothing was asked yet.
     outside: Option<Outside>,
+    /// What the site is now, which the session may have outlived: of that, who is suspended.
+    present: Arc<Settings>,
 }
 
 impl Context {
@@ -575,7 +579,12 @@ impl Context {
         } else {
             None
         };
+        // The reverse path was looked at; here it is the author of what the council sends without one, or under another's.
+        let mut authors = facts.sender().authors.iter().filter(|_| refusal.is_none() && facts.sender().is_council);
+        let is_suspended = authors.any(|(author, _)| admission::is_suspended(listener, &self.present, Some(author), None));
+        let refusal = refusal.or(is_suspended.then_some(wording::SENDER_SUSPENDED));
         let verdict = match &refusal {
+            Some(_) if is_suspended => Verdict { matches: vec![suspended::matched()], ..plain(&facts) },
             Some(_) => plain(&facts),
             None if judged_already => policy::evaluate(policy, &Facts::new(&case, policy)),
             None => policy::evaluate(policy, &facts),

@@ -14,6 +14,7 @@ pub mod received;
 mod reroute;
 pub mod session;
 pub mod site;
+pub mod suspended;
 
 pub use session::serve;
 pub use site::{Shared, Site, SiteError, Worker, classes};

@@ -551,6 +551,10 @@ impl Session {
         self.peer.logged_in = self.is_logged_in();
         let refusal = match admission::mail(self.settings(), &self.peer) {
             Some(refusal) => Some(refusal),
+            None if self.is_suspended(&mail.reverse_path) => {
+                self.record_suspended(mail.reverse_path);
+                return self.decide(ticket, Answer::Reply(wording::SENDER_SUSPENDED));
+            }
             // The log-in went with the connection that it was made on: another would be nobody's.
             None if self.settings().role == Role::Submission && self.upstream.is_none() => Some(wording::UPSTREAM_CLOSING),
             None => self.connect().await.err().map(|error| error.reply()),
@@ -823,6 +827,10 @@ impl Session {
                 _ => wording::AUTH_CANCELLED,
             };
         }
+        let names = [credentials.authcid.as_str(), credentials.authzid.as_str()];
+        if let Some(refusal) = self.suspended_login(&reply, &names) {
+            return refusal;
+        }
         self.conclude_auth(&reply, &keys, Login::Known(credentials.authcid.clone()));
         reply
     }
@@ -855,6 +863,9 @@ impl Session {
             Ok(reply) => {
                 let keys = self.auth_keys(self.account.clone().as_deref());
                 let login = self.account.clone().map_or(Login::Hidden, Login::Known);
+                if let Some(refusal) = self.suspended_login(&reply, &[self.account.clone().as_deref().unwrap_or_default()]) {
+                    return refusal;
+                }
                 self.conclude_auth(&reply, &keys, login);
                 reply
             }

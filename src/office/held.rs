@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::roles::{Right, insider};
+use super::roles::{Right, bearer};
 use super::{Doer, Fault, glass};
 use crate::config::Settings;
 use crate::config::settings::TwoPeople;
@@ -140,14 +140,14 @@ pub fn let_go(
 ) -> Result<Vec<(String, Released)>, Fault> {
     let outbox = outbox::Options::of(settings).ok_or(Fault::NoOutbox)?;
     let mut custody = custody::open_beside(options)?;
-    let known = by.as_deref().and_then(|a| insider(settings, a));
-    let name = known.map(|i| i.name.clone()).or(by.clone());
+    let known = by.as_deref().and_then(|a| bearer(settings, a));
+    let name = known.as_ref().map(|i| i.name.clone()).or(by.clone());
     let by = Decider { roles: roles.to_vec(), name, address: by };
     let mut done = Vec::new();
     for id in ids {
         let parcel = find(custody.as_mut(), id)?;
         // Nor under another address of the same person's.
-        if known.is_some_and(|i| i.addresses.contains(&parcel.sheet.origin.sender)) {
+        if known.as_ref().is_some_and(|i| i.addresses.contains(&parcel.sheet.origin.sender)) {
             return Err(Fault::NotYours(id.clone(), NotYours::Own));
         }
         let try_it = |p: &Parcel| release(p, &by, Choice::AsItIs, &doer.purpose, now(), outbox.pace.gives_up);
@@ -264,7 +264,7 @@ impl Held {
     }
 }
 
-fn preview(settings: &Settings, parcel: &Parcel, content: &[u8]) -> Preview {
+pub(super) fn preview(settings: &Settings, parcel: &Parcel, content: &[u8]) -> Preview {
     let sheet = &parcel.sheet;
     let mut recipients: Vec<(String, usize)> = Vec::new();
     for recipient in &sheet.recipients {

@@ -3,16 +3,20 @@
 //!
 //! The acts are values in, values out; the command line prints them, and whatever else calls them shows them its own way.
 
+pub mod acknowledgements;
 pub mod audit;
 pub mod backup;
 pub mod breach;
+pub mod desk;
 pub mod digest;
 pub mod glass;
 pub mod held;
 pub mod holds;
 pub mod keys;
 pub mod masks;
+pub mod mine;
 pub mod papers;
+pub mod people;
 pub mod queue;
 pub mod replay;
 pub mod reports;
@@ -79,6 +83,8 @@ pub enum Fault {
     TakesTwo(&'static str),
     #[error("nobody else may {0}, and it takes two: give a second person a role in [people.NAME]")]
     NobodyElse(&'static str),
+    #[error("one of the two has that right from the other, for a time: it takes somebody who has it from the site file, or from a third")]
+    LentByAsker,
     #[error("there is no request {0}; `lychgate requests list` shows them")]
     NoTwoPeople(i64),
     #[error("request {0}: {1}")]
@@ -97,6 +103,8 @@ pub enum Fault {
     NoHold(String),
     #[error("there is no request {0}; `lychgate rights request list` shows them")]
     NoRequest(i64),
+    #[error("your request {0} is open already: the Clerk owes you an answer to it")]
+    Asked(i64),
     #[error("request {0} was not changed: {1}")]
     Request(i64, crate::records::rights::requests::Refused),
     #[error("{0} has no row of this person's; the reference stands in `lychgate trace` and in notices")]
@@ -119,6 +127,10 @@ pub enum Fault {
     NothingFits,
     #[error("--{0} \"{1}\" is neither a date such as 2026-05-14 nor a length of time such as \"30d\"")]
     Time(&'static str, String),
+    #[error("{0}")]
+    People(#[from] people::Refused),
+    #[error("nothing was changed: the gateway refused it. {0}")]
+    Reload(String),
     #[error("{path}: {source}")]
     Io { path: std::path::PathBuf, source: std::io::Error },
     #[error("{0}")]

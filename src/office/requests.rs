@@ -8,7 +8,7 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::roles::{Right, insider, others, right_of};
+use super::roles::{Right, insider, named, others, right_of};
 use super::{Doer, Fault, address, moment};
 use crate::config::Settings;
 use crate::config::settings::{Insider, TwoPeople};
@@ -34,7 +34,7 @@ pub fn ask(settings: &Settings, options: &Options, act: TwoPeople, subject: &str
     let right = right_of(act);
     doer.may(right)?;
     let asker = party(doer, now)?;
-    if others(settings, right, &asker.person).next().is_none() {
+    if others(settings, right, &asker.person, now).is_empty() {
         return Err(Fault::NobodyElse(right.words()));
     }
     let subject = subject_of(options, act, subject)?;
@@ -117,6 +117,11 @@ pub fn approve(settings: &Settings, options: &Options, id: i64, code: Option<&st
     let act = act_of(&found)?;
     doer.may(right_of(act))?;
     let by = party(doer, now)?;
+    // Nobody makes their own second person by lending them the right.
+    let asker = &found.asker.person;
+    if by.person != *asker && !others(settings, right_of(act), asker, now).iter().any(|i| i.name == by.person) {
+        return Err(Fault::LentByAsker);
+    }
     let signed = Party { identity: proven(settings, &by)?, ..by.clone() };
     let mut post = Post::new(settings, now)?;
     let done = changed(options, id, |request, hash| {
@@ -135,7 +140,7 @@ pub fn approve(settings: &Settings, options: &Options, id: i64, code: Option<&st
         what(&request),
         moment(request.ends, &settings.time_zone)
     );
-    if let Some(asker) = insider_named(settings, &request.asker.person) {
+    if let Some(asker) = named(settings, &request.asker.person) {
         post.letter(&asker.addresses[0], &format!("Request {id} is approved"), &[text])?;
     }
     post.send(options)?;
@@ -153,7 +158,7 @@ pub fn refuse(settings: &Settings, options: &Options, id: i64, now: Timestamp, d
         request.refuse(by.clone(), now)?;
         Ok(request.clone())
     })?;
-    if let (Some(asker), Ok(mut post)) = (insider_named(settings, &request.asker.person), Post::new(settings, now)) {
+    if let (Some(asker), Ok(mut post)) = (named(settings, &request.asker.person), Post::new(settings, now)) {
         let text = format!("{} refused your request {id} ({}): {}", by.identity.name(), what(&request), doer.purpose.trim());
         post.letter(&asker.addresses[0], &format!("Request {id} is refused"), &[text])?;
         post.send(options)?;
@@ -222,7 +227,7 @@ fn proven(settings: &Settings, party: &Party) -> Result<Identity, Fault> {
     match &party.identity {
         signed @ Identity::Signed(_) => Ok(signed.clone()),
         Identity::Terminal { .. } => {
-            let insider = insider_named(settings, &party.person).ok_or(Fault::WhoAreYou)?;
+            let insider = named(settings, &party.person).ok_or(Fault::WhoAreYou)?;
             Ok(Identity::Signed(insider.addresses[0].clone()))
         }
     }
@@ -230,10 +235,6 @@ fn proven(settings: &Settings, party: &Party) -> Result<Identity, Fault> {
 
 fn as_proven(doer: &Doer, party: &Party, why: &str) -> Doer {
     Doer { who: party.identity.clone(), purpose: why.into(), ..doer.clone() }
-}
-
-fn insider_named<'a>(settings: &'a Settings, name: &str) -> Option<&'a Insider> {
-    settings.access.insiders.iter().find(|i| i.name == name)
 }
 
 fn act_of(request: &Request) -> Result<TwoPeople, Fault> {
@@ -286,7 +287,7 @@ impl Post {
 
     /// A code for somebody, in a letter.
     fn code(&mut self, settings: &Settings, options: &Options, request: &Request, person: &str) -> Result<(), Fault> {
-        let Some(to) = insider_named(settings, person).map(|i| i.addresses[0].clone()) else { return Err(Fault::WhoAreYou) };
+        let Some(to) = named(settings, person).map(|i| i.addresses[0].clone()) else { return Err(Fault::WhoAreYou) };
         let (id, now) = (request.id, self.now);
         let digits = match requests::change(options, id, |request, hash| request.code_for(person, now, hash))? {
             Some(made) => made.map_err(|why| Fault::TwoPeople(id, why))?,
@@ -328,7 +329,7 @@ impl Post {
 
     fn tell_others(&mut self, settings: &Settings, options: &Options, request: &Request) -> Result<(), Fault> {
         let right = right_of(act_of(request)?);
-        let names: Vec<String> = others(settings, right, &request.asker.person).map(|i| i.name.clone()).collect();
+        let names: Vec<String> = others(settings, right, &request.asker.person, self.now).into_iter().map(|i| i.name).collect();
         names.iter().try_for_each(|name| self.code(settings, options, request, name))
     }
 
@@ -363,7 +364,7 @@ impl Doer {
             None => Ok(None),
             Some(given) => {
                 let normal = address(given)?;
-                insider(settings, &normal).cloned().map(Some).ok_or_else(|| Fault::Nobody(given.into()))
+                insider(settings, &normal, Timestamp::now()).map(Some).ok_or_else(|| Fault::Nobody(given.into()))
             }
         }
     }

@@ -4,7 +4,11 @@
 //! is in them. That is why each act is in the access log, with the account; and why what takes two people asks for codes that are
 //! mailed to both.
 
+use jiff::Timestamp;
+
+use super::moment;
 use crate::config::Settings;
+use crate::config::at_desk::Lent;
 use crate::config::settings::{Duty, Insider, TwoPeople};
 
 /// What somebody may be allowed to do.
@@ -37,10 +41,12 @@ pub enum Right {
     Backup,
     /// Change rules.
     Rules,
+    /// Suspend accounts, register own accounts, lend roles for a time.
+    People,
 }
 
 impl Right {
-    pub const ALL: [Right; 15] = [
+    pub const ALL: [Right; 16] = [
         Right::LookUp,
         Right::Report,
         Right::Held,
@@ -56,6 +62,7 @@ impl Right {
         Right::Keys,
         Right::Backup,
         Right::Rules,
+        Right::People,
     ];
 
     /// Whoever has one of these roles has the right.
@@ -75,6 +82,7 @@ impl Right {
             Right::Audit => &[Clerk, Chair, It, Auditor],
             Right::Keys | Right::Backup => &[It],
             Right::Rules => &[Clerk, It],
+            Right::People => &[Clerk, Chair, It],
         }
     }
 
@@ -96,6 +104,7 @@ impl Right {
             Right::Keys => "change keys and make the break-glass code",
             Right::Backup => "back up and restore",
             Right::Rules => "change rules",
+            Right::People => "suspend accounts, register own accounts and lend roles",
         }
     }
 }
@@ -109,18 +118,21 @@ pub fn right_of(act: TwoPeople) -> Right {
     }
 }
 
-/// Who bears this address.
-pub fn insider<'a>(settings: &'a Settings, address: &str) -> Option<&'a Insider> {
-    settings.access.insiders.iter().find(|i| i.addresses.iter().any(|a| a == address))
+/// Who bears this address (normal form) in the site file, with the roles that it gives them: also staff, who may look at what is their own.
+pub fn bearer(settings: &Settings, address: &str) -> Option<Insider> {
+    let insider = settings.access.insiders.iter().find(|i| i.addresses.iter().any(|a| a == address)).cloned();
+    insider.or_else(|| {
+        let officer = settings.people.staff.iter().find(|p| p.address == address)?;
+        Some(Insider { name: officer.address.clone(), addresses: vec![officer.address.clone()], duties: Vec::new() })
+    })
 }
 
-/// Who somebody is who signed in. Groups are what the identity provider said of them, where they came by it: if the site file gives roles
-/// to groups, these alone decide, so that whoever is taken out of a group there has no role here. A group gives roles to addresses of the
-/// council's only: a guest of the tenant's is not of the council.
-pub fn signed_in(settings: &Settings, address: &str, groups: Option<&[String]>) -> Option<Insider> {
-    let known = insider(settings, address);
+/// Who somebody is now who signed in. Groups are what the identity provider said of them, where they came by it: if the site file gives
+/// roles to groups, these alone decide beside what is lent, so that whoever is taken out of a group there has no role here. A group gives
+/// roles to addresses of the council's only: a guest of the tenant's is not of the council.
+pub fn signed_in(settings: &Settings, address: &str, groups: Option<&[String]>, now: Timestamp) -> Option<Insider> {
     let mapped = settings.console.as_ref().and_then(|c| c.saml.as_ref()?.roles.as_ref());
-    let (Some(groups), Some(mapped)) = (groups, mapped) else { return known.cloned() };
+    let (Some(groups), Some(mapped)) = (groups, mapped) else { return insider(settings, address, now) };
     let mut duties: Vec<Duty> = Vec::new();
     for duty in mapped.iter().filter(|(group, _)| groups.contains(group)).flat_map(|(_, duties)| duties) {
         if !duties.contains(duty) {
@@ -128,22 +140,64 @@ pub fn signed_in(settings: &Settings, address: &str, groups: Option<&[String]>) 
         }
     }
     let domain = address.rsplit_once('@').map(|(_, domain)| domain)?;
-    if duties.is_empty() || !settings.council.domains.iter().any(|d| d == domain) {
+    if !settings.council.domains.iter().any(|d| d == domain) {
         return None;
     }
     // One person stays one, whatever they may do just now.
-    let of = known.cloned().unwrap_or_else(|| Insider { name: address.into(), addresses: vec![address.into()], duties: Vec::new() });
-    Some(Insider { duties, ..of })
+    let of = bearer(settings, address).unwrap_or_else(|| Insider { name: address.into(), addresses: vec![address.into()], duties: Vec::new() });
+    as_now(settings, Insider { duties, ..of }, now).filter(|insider| !insider.duties.is_empty())
 }
 
-/// Those who may do it, other than one.
-pub fn others<'a>(settings: &'a Settings, right: Right, but: &str) -> impl Iterator<Item = &'a Insider> {
-    let but = but.to_owned();
-    settings.access.insiders.iter().filter(move |i| i.name != but && i.duties.iter().any(|d| right.of().contains(d)))
+/// The person of this name, as the site file has them.
+pub fn named(settings: &Settings, name: &str) -> Option<Insider> {
+    let insider = settings.access.insiders.iter().find(|i| i.name == name).cloned();
+    insider.or_else(|| bearer(settings, name).filter(|b| b.name == name))
+}
+
+/// Who bears this address, with the roles that they have now: those that are lent to them stand last. Nobody, while they are suspended.
+pub fn insider(settings: &Settings, address: &str, now: Timestamp) -> Option<Insider> {
+    bearer(settings, address).and_then(|bearer| as_now(settings, bearer, now))
+}
+
+fn as_now(settings: &Settings, mut insider: Insider, now: Timestamp) -> Option<Insider> {
+    if insider.addresses.iter().any(|a| settings.at_desk.is_suspended(a, || now)) {
+        return None;
+    }
+    for lent in lent(settings, now).filter(|lent| insider.addresses.contains(&lent.to)) {
+        if !insider.duties.contains(&lent.role) {
+            insider.duties.push(lent.role);
+        }
+    }
+    Some(insider)
+}
+
+/// The roles that are lent now. Whoever has a role no more has lent it no more; one that was lent is not lent on.
+pub fn lent(settings: &Settings, now: Timestamp) -> impl Iterator<Item = &Lent> {
+    settings.at_desk.lent.iter().filter(move |lent| {
+        let is_on = lent.since <= now && now < lent.until;
+        is_on && bearer(settings, &lent.by).is_some_and(|by| by.duties.contains(&lent.role))
+    })
+}
+
+/// Those who may do it now, other than one and without whoever has the right only from that one, or the one from them: of two people
+/// none has made the other.
+pub fn others(settings: &Settings, right: Right, but: &str, now: Timestamp) -> Vec<Insider> {
+    let staff = settings.people.staff.iter().filter_map(|p| bearer(settings, &p.address).filter(|b| b.name == p.address));
+    let mut all: Vec<Insider> = settings.access.insiders.iter().cloned().chain(staff).collect();
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|i| i.name != but && seen.insert(i.name.clone()));
+    let one = named(settings, but);
+    let without = |insider: &Insider, other: Option<&Insider>| {
+        let bears = bearer(settings, &insider.addresses[0]).map(|b| b.duties).unwrap_or_default();
+        let theirs = lent(settings, now).filter(|l| insider.addresses.contains(&l.to) && !other.is_some_and(|o| o.addresses.contains(&l.by)));
+        bears.into_iter().chain(theirs.map(|l| l.role)).any(|d| right.of().contains(&d))
+    };
+    let independent = |i: &Insider| without(i, one.as_ref()) && one.as_ref().is_none_or(|one| without(one, Some(i)));
+    all.into_iter().filter_map(|i| as_now(settings, i, now)).filter(independent).collect()
 }
 
 /// The table, for people to read.
-pub fn words(settings: &Settings) -> String {
+pub fn words(settings: &Settings, now: Timestamp) -> String {
     let mut out = String::new();
     for right in Right::ALL {
         let roles: Vec<&str> = right.of().iter().map(|d| d.word()).collect();
@@ -156,6 +210,14 @@ pub fn words(settings: &Settings) -> String {
         let roles: Vec<&str> = insider.duties.iter().map(|d| d.word()).collect();
         let name = if insider.addresses.contains(&insider.name) { String::new() } else { format!("{}: ", insider.name) };
         out.push_str(&format!("{name}{} is {}\n", insider.addresses.join(", "), roles.join(", ")));
+    }
+    let zone = &settings.time_zone;
+    for lent in lent(settings, now) {
+        out.push_str(&format!("{} is {} until {}, lent by {}\n", lent.to, lent.role.word(), moment(lent.until, zone), lent.by));
+    }
+    for suspension in settings.at_desk.suspended.iter().filter(|s| !s.is_over(now)) {
+        let until = suspension.until.map_or("somebody lifts it".into(), |until| moment(until, zone));
+        out.push_str(&format!("{} is suspended until {until}\n", suspension.address));
     }
     out
 }

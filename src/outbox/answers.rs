@@ -136,9 +136,7 @@ fn act(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (De
     };
     let title = which(sheet);
     if choice.choice == Choice::Cancel {
-        let paragraphs = [format!("Your message{} was cancelled. Nobody received it.", named(sheet)), quote(&sheet.reference)];
-        let also = to_sender(sheet, &format!("Cancelled: {title}"), &paragraphs, options, now).into_iter().collect();
-        return (Decision { becomes: Becomes::Nothing, also, tally: None }, Came::Cancelled);
+        return (cancel(parcel, options, now), Came::Cancelled);
     }
     match release(parcel, &by, choice.choice, &choice.reason, now, options.pace.gives_up) {
         Ok((mut decision, released)) => {
@@ -157,6 +155,37 @@ fn act(parcel: &Parcel, answered: &Answered, options: &Options, now: i64) -> (De
         }
         Err(_) => (misread(parcel, Unclear::NotOffered, options, now), Came::Unclear),
     }
+}
+
+fn cancel(parcel: &Parcel, options: &Options, now: i64) -> Decision {
+    let sheet = &parcel.sheet;
+    let paragraphs = [format!("Your message{} was cancelled. Nobody received it.", named(sheet)), quote(&sheet.reference)];
+    let also = to_sender(sheet, &format!("Cancelled: {}", which(sheet)), &paragraphs, options, now).into_iter().collect();
+    Decision { becomes: Becomes::Nothing, also, tally: None }
+}
+
+/// What the sender of a held message may choose: where it waits for others alone, only to take it back.
+pub fn choices(parcel: &Parcel) -> Vec<Choice> {
+    asks(parcel).map_or_else(|| vec![Choice::Cancel], |question| question.offered)
+}
+
+/// Pure: what a held parcel becomes by a choice of its sender's, who is `by` (normal form) and signed in. Nothing, where it is no message
+/// of theirs or they do not have that choice.
+pub fn chosen(parcel: &Parcel, by: &str, choice: Choice, reason: &str, options: &Options, now: i64) -> (Decision, Came) {
+    if parcel.state != State::Held {
+        return (Decision::of(Becomes::Same), Came::Over);
+    }
+    if parcel.sheet.origin.sender != by {
+        return (Decision::of(Becomes::Same), Came::NotYours);
+    }
+    if !choices(parcel).contains(&choice) || choice == Choice::AsItIs && reason.is_empty() {
+        return (Decision::of(Becomes::Same), Came::Unclear);
+    }
+    if choice == Choice::Cancel {
+        return (cancel(parcel, options, now), Came::Cancelled);
+    }
+    let answered = Answered { token: String::new(), by: by.into(), text: String::new(), chosen: Some((choice, reason.into())) };
+    act(parcel, &answered, options, now)
 }
 
 /// Its sender asks those who hold it to let it go: they hear of it once.

@@ -6,7 +6,7 @@
 //!
 //! **Never:** an answer to automatic mail (RFC 3834 §2), a reverse path that could make a loop, an address or a text in a log.
 
-mod answers;
+pub mod answers;
 mod bounce;
 mod delivery;
 mod departure;

@@ -77,6 +77,10 @@ fixed! {
     NO_8BIT_BEYOND = 550 "5.6.3 The mail provider takes no text beyond ASCII in this form";
     TOO_LARGE_BEYOND = 552 "5.3.4 The message is larger than the mail provider's limit";
     NOT_YOUR_RELAY = 550 "5.7.1 Relaying denied: neither the sender nor this recipient is the council's";
+    /// RFC 5248 §2.1 (X.7.13): after a log-in that was right, so that nobody learns of a suspension by guessing, and no program asks for
+    /// the password again.
+    ACCOUNT_SUSPENDED = 525 "5.7.13 Ask the Clerk: the council has suspended this account";
+    SENDER_SUSPENDED = 550 "5.7.1 Ask the Clerk: the council has suspended this account, and its mail is not sent";
     NOT_TRUSTED = 550 "5.7.1 This connection is not one of the council's";
     LOOP = 554 "5.4.6 The message has passed too many servers: it is going round in a loop";
     /// Of mail that the gateway takes into its own care.

@@ -46,29 +46,55 @@ pub fn export(
 ) -> Result<Exported, Fault> {
     let person = address(person)?;
     doer.log(options, Right::Rights, "exported what is held", about(&person))?;
-    let mut keeping = Keeping::open(options)?;
-    let dossier = keeping.dossier(&person, &Masks::council(settings), now.as_millisecond())?;
-    let references: Vec<String> = dossier.rows.iter().map(|r| r.row.reference.clone()).collect();
-    let parcels = custody.map(|c| rights::parcels(c, &person, &references)).transpose()?.unwrap_or_default();
-    let looked = looked_at(accesses(options)?, &dossier, &mut keeping)?;
-    let masks = Masks::new(settings, &person);
-    let mut value = document(settings, options, &dossier, &parcels, &looked, &masks, now, doer);
-    masks.json(&mut value);
+    let found = gather(settings, options, custody, &person, now, zone, doer)?;
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Fault::Io { path, source }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(io(out))?;
-    let files = [
-        (out.join("export.json"), serde_json::to_vec_pretty(&value).expect("a JSON value is JSON")),
-        (out.join("index.html"), super::page::page(&value, zone).into_bytes()),
-    ];
+    let files = [(out.join("export.json"), found.json), (out.join("index.html"), found.page)];
     for (path, octets) in &files {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;
         file.write_all(octets).and_then(|()| file.sync_all()).map_err(io(path))?;
     }
     let [(json, _), (page, _)] = files;
-    Ok(Exported { page, json, messages: dossier.rows.len(), in_custody: parcels.len(), looked_at: looked.len() })
+    Ok(Exported { page, json, messages: found.messages, in_custody: found.in_custody, looked_at: found.looked_at })
+}
+
+/// An export that is not written anywhere yet.
+pub struct Found {
+    pub page: Vec<u8>,
+    pub json: Vec<u8>,
+    pub messages: usize,
+    pub in_custody: usize,
+    pub looked_at: usize,
+}
+
+/// Puts it together, with everybody else masked. Whoever calls this has written to the access log who asks, and why.
+pub(in crate::office) fn gather(
+    settings: &Settings,
+    options: &Options,
+    custody: Option<&mut dyn Custody>,
+    person: &str,
+    now: Timestamp,
+    zone: &TimeZone,
+    doer: &Doer,
+) -> Result<Found, Fault> {
+    let mut keeping = Keeping::open(options)?;
+    let dossier = keeping.dossier(person, &Masks::council(settings), now.as_millisecond())?;
+    let references: Vec<String> = dossier.rows.iter().map(|r| r.row.reference.clone()).collect();
+    let parcels = custody.map(|c| rights::parcels(c, person, &references)).transpose()?.unwrap_or_default();
+    let looked = looked_at(accesses(options)?, &dossier, &mut keeping)?;
+    let masks = Masks::new(settings, person);
+    let mut value = document(settings, options, &dossier, &parcels, &looked, &masks, now, doer);
+    masks.json(&mut value);
+    Ok(Found {
+        json: serde_json::to_vec_pretty(&value).expect("a JSON value is JSON"),
+        page: super::page::page(&value, zone).into_bytes(),
+        messages: dossier.rows.len(),
+        in_custody: parcels.len(),
+        looked_at: looked.len(),
+    })
 }
 
 /// By role; an address that was only stated is said to be that.

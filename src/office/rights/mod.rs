@@ -5,7 +5,8 @@ mod export;
 mod page;
 pub mod requests;
 
-pub use export::{Exported, export};
+pub(in crate::office) use export::gather;
+pub use export::{Exported, Found, export};
 
 use std::collections::BTreeMap;
 

@@ -28,6 +28,20 @@ pub fn receive(options: &Options, person: &str, kind: Kind, received: Date, doer
     Ok(request)
 }
 
+/// Notes that somebody who is signed in asks for a copy of what is kept of them. Errors if such a request of theirs is open: a second one
+/// would not come sooner.
+pub(in crate::office) fn ask_own(options: &Options, person: &str, received: Date, doer: &Doer) -> Result<Request, Fault> {
+    let mut keeping = Keeping::open(options)?;
+    if let Some(open) = keeping.requests()?.iter().find(|r| r.kind == Kind::Access && r.closed.is_none() && r.person == person) {
+        return Err(Fault::Asked(open.id));
+    }
+    doer.note(options, "asked for a copy of what is kept of them", about(person))?;
+    let mut request =
+        Request { id: 0, kind: Kind::Access, person: person.into(), received, known: None, pauses: Vec::new(), extended: None, closed: None };
+    keeping.put_request(&mut request)?;
+    Ok(request)
+}
+
 /// Changes a request on a day; the doer's purpose is the reason, or the outcome.
 pub fn change(options: &Options, id: i64, change: Change, on: Date, doer: &Doer) -> Result<Request, Fault> {
     let mut keeping = Keeping::open(options)?;
