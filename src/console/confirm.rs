@@ -60,7 +60,12 @@ async fn found(desk: &Desk, from: std::net::SocketAddr, key: &str) -> Result<Fou
         return Ok(Found::TooOften);
     }
     let Some(outbox) = desk.around.outbox.clone().filter(|_| key.len() <= 64) else { return Ok(Found::Over) };
-    Ok(outbox.question(answer_token(key)).await?.map_or(Found::Over, |asked| Found::Asked(Box::new(asked))))
+    let Some(mut asked) = outbox.question(answer_token(key)).await? else { return Ok(Found::Over) };
+    // Whoever is suspended sends nothing by this way either; what they wrote they may still take back.
+    if desk.settings().at_desk.is_suspended(&asked.sender, jiff::Timestamp::now) {
+        asked.offered.retain(|choice| *choice == Choice::Cancel);
+    }
+    Ok(Found::Asked(Box::new(asked)))
 }
 
 fn over(desk: &Desk) -> Answer {
@@ -69,21 +74,23 @@ fn over(desk: &Desk) -> Answer {
     Message::show(bare(&desk.settings()), "That message waits no longer", text, ("/", "Go to the first page"))
 }
 
+/// A choice, as a sender reads it.
+pub(super) fn words(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Hidden => "Send it, with the outside addresses hidden from one another",
+        Choice::Separately => "Send it, one copy to each outside address",
+        Choice::AsItIs => "Send it as it is",
+        Choice::Cancel => "Do not send it",
+    }
+}
+
 fn form(desk: &Desk, key: String, asked: &Question, fault: Option<(&'static str, &'static str)>) -> Answer {
     let settings = desk.settings();
     let choices = asked
         .offered
         .iter()
         .copied()
-        .map(|choice| {
-            let words = match choice {
-                Choice::Hidden => "Send it, with the outside addresses hidden from one another",
-                Choice::Separately => "Send it, one copy to each outside address",
-                Choice::AsItIs => "Send it as it is",
-                Choice::Cancel => "Do not send it",
-            };
-            (choice as u8, words)
-        })
+        .map(|choice| (choice as u8, words(choice)))
         .collect();
     show(&Page {
         frame: bare(&settings),

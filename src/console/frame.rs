@@ -38,13 +38,15 @@ pub(super) struct Item {
 }
 
 /// The pages of the menu, each with what one must be allowed to see it.
-const MENU: [(&str, &str, &[Right]); 6] = [
+const MENU: [(&str, &str, &[Right]); 8] = [
     ("/", "Today", &[]),
     ("/held", "Held", &[Right::Held]),
     ("/find", "Find a message", &[Right::LookUp]),
     ("/rules", "Rules", &[]),
     ("/papers", "Papers", &[]),
+    ("/people", "People", &[Right::People]),
     ("/access", "Access log", &[Right::Audit, Right::OpenContent]),
+    ("/mine", "About me", &[]),
 ];
 
 /// Somebody who is signed in, and still has a role.
@@ -177,7 +179,7 @@ impl IntoResponse for Trouble {
                 let text = "What is kept could not be read just now. Try again in a minute; mail goes on meanwhile.";
                 (StatusCode::SERVICE_UNAVAILABLE, "That did not work", text.into())
             }
-            Trouble::Office(fault @ (Fault::NotAllowed { .. } | Fault::TakesTwo(_))) => {
+            Trouble::Office(fault @ (Fault::NotAllowed { .. } | Fault::TakesTwo(_) | Fault::LentByAsker)) => {
                 (StatusCode::FORBIDDEN, "You may not do that", plain(&fault))
             }
             Trouble::Office(fault) => (StatusCode::BAD_REQUEST, "That was not done", plain(&fault)),

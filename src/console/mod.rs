@@ -10,7 +10,9 @@ mod find;
 mod frame;
 mod held;
 mod links;
+mod mine;
 mod papers;
+mod people;
 mod rules;
 #[cfg(feature = "saml")]
 pub mod saml;
@@ -36,6 +38,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::links::Links;
+use self::people::{accounts, acting, suspended};
 use self::secure::Cookie;
 use self::session::Sessions;
 use crate::config::Settings;
@@ -155,6 +158,18 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/access/requests/{id}/refuse", post(access::refuse))
         .route("/papers", get(papers::list))
         .route("/papers/{name}", get(papers::one))
+        .route("/people", get(people::list))
+        .route("/people/suspended", get(suspended::page).post(suspended::suspend))
+        .route("/people/suspended/lift", post(suspended::lift))
+        .route("/people/acting", get(acting::page).post(acting::lend))
+        .route("/people/acting/end", post(acting::end))
+        .route("/people/accounts", get(accounts::page).post(accounts::register))
+        .route("/people/accounts/remove", post(accounts::remove))
+        .route("/mine", get(mine::page))
+        .route("/mine/held/{id}", post(mine::choose))
+        .route("/mine/export", post(mine::export))
+        .route("/mine/request", post(mine::ask))
+        .route("/mine/notice", get(mine::notice).post(mine::acknowledge))
         .route("/confirm/{key}", get(confirm::page).post(confirm::choose))
         .route("/assets/govuk-frontend.css", get(|| asset("text/css; charset=utf-8", include_str!("assets/govuk-frontend.css"))))
         .route("/assets/console.css", get(|| asset("text/css; charset=utf-8", include_str!("assets/console.css"))))

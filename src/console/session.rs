@@ -96,6 +96,11 @@ impl Sessions {
         Some(session.clone())
     }
 
+    /// All of a person's, by any of their addresses.
+    pub(super) fn end_all(&self, addresses: &[String]) {
+        self.lock().retain(|_, session| !addresses.contains(&session.person));
+    }
+
     pub(super) fn end(&self, name: &str) {
         self.lock().remove(&hash(name));
     }
@@ -150,6 +155,9 @@ mod tests {
         let (a, b) = (sessions.begin("a@x.uk", start).unwrap().0, sessions.begin("a@x.uk", start).unwrap().0);
         sessions.end(&a);
         assert!(sessions.of(&a, start).is_none() && sessions.of(&b, start).is_some());
+        let c = sessions.begin("c@x.uk", start).unwrap().0;
+        sessions.end_all(&["b@x.uk".into(), "a@x.uk".into()]);
+        assert!(sessions.of(&b, start).is_none() && sessions.of(&c, start).is_some());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The first page: what passed, what needs a decision, how everything is. Nothing on it is about anybody.
+//! The first page: what passed, what needs a decision, how everything is. Nothing on it is about anybody, but for who acts for whom.
 
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +27,10 @@ struct Page {
     broken: u64,
     oldest: Option<String>,
     parts: Vec<Part>,
+    /// Whoever looks has read the monitoring notice as it is now.
+    has_read: bool,
+    /// Who acts for whom.
+    acting: Vec<String>,
 }
 
 struct Figure {
@@ -128,6 +132,8 @@ pub(super) async fn page(signed: Signed) -> Answer {
         broken: counts.broken,
         oldest: counts.oldest.and_then(|at| Timestamp::from_millisecond(at).ok()).map(|at| date(at, "%-d %B, %H:%M")),
         parts: parts(&signed),
+        has_read: super::mine::has_read(&signed).is_some(),
+        acting: super::people::acting_now(&signed, now),
     })
 }
 

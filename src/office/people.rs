@@ -38,6 +38,8 @@ pub enum Refused {
     NotCouncil(String),
     #[error("{0} is nobody of the site file: name a councillor, an officer, or somebody with a role")]
     Unknown(String),
+    #[error("your own account was suspended a moment ago")]
+    You,
     #[error("you cannot suspend yourself")]
     Yourself,
     #[error("nobody would be left who could lift it: somebody else with the right to must be there first")]
@@ -111,6 +113,11 @@ pub fn list(settings: &Settings, options: &Options, now: Timestamp, doer: &Doer)
     Ok(everybody(settings).into_iter().map(somebody).collect())
 }
 
+/// That somebody looked at suspensions, lent roles or own accounts.
+pub fn look(options: &Options, doer: &Doer) -> Result<(), Fault> {
+    doer.log(options, Right::People, "looked at people", Question::default())
+}
+
 /// Each person once.
 pub fn everybody(settings: &Settings) -> Vec<Insider> {
     let mut all = settings.access.insiders.clone();
@@ -163,15 +170,14 @@ pub fn suspend(
     if !may(&own.duties) && bearer(settings, &at).is_some_and(|b| may(&b.duties)) {
         return Err(Refused::Above.into());
     }
-    let left = settings.access.insiders.iter().filter(|i| may(&i.duties) && !i.addresses.contains(&at));
-    let able = |i: &Insider| !i.addresses.iter().any(|a| settings.at_desk.is_suspended(a, || now));
-    if !left.into_iter().any(able) {
-        return Err(Refused::Last.into());
-    }
     let reason = doer.purpose.trim().to_string();
     change(settings, options, doer, "suspended an account", about(&at), now, reload, |desk, _| {
         if desk.suspended.iter().any(|s| theirs.contains(&s.address) && !s.is_over(now)) {
             return Err(Refused::Suspended);
+        }
+        let mut left = settings.access.insiders.iter().filter(|i| may(&i.duties) && !i.addresses.contains(&at));
+        if !left.any(|i| !i.addresses.iter().any(|a| desk.is_suspended(a, || now))) {
+            return Err(Refused::Last);
         }
         desk.suspended.push(Suspension { address: at.clone(), reason, since: now, until, by });
         Ok(())
@@ -344,6 +350,11 @@ fn change(
     let mut desk = AtDesk::read(folder);
     if let Some(fault) = desk.fault {
         return Err(Refused::Broken(fault).into());
+    }
+    // As it is under the lock: two who suspend each other at the same moment are not both gone.
+    desk.settle(&settings.access);
+    if desk.is_suspended(&by(doer)?, || now) {
+        return Err(Refused::You.into());
     }
     edit(&mut desk, own_accounts::key(&settings.records.key_file).ok())?;
     desk.suspended.retain(|s| s.until.is_none_or(|until| now < until + KEPT));
