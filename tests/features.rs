@@ -21,7 +21,7 @@ mod limits;
 mod logs;
 mod notices;
 mod past;
-mod provider;
+pub(crate) mod provider;
 mod record;
 mod trust;
 

@@ -299,13 +299,7 @@ mod tests {
         let key = AccountKey::of_site_key(&[7; 32]);
         let (since, by) = (at("2026-11-26T10:00:00Z"), "clerk@x.uk".to_string());
         AtDesk {
-            accounts: vec![Account {
-                of: "jo@x.uk".into(),
-                account: key.hash("jo.elm@gmail.com"),
-                key: mark(&key),
-                since,
-                by: by.clone(),
-            }],
+            accounts: vec![Account { of: "jo@x.uk".into(), account: key.hash("jo.elm@gmail.com"), key: mark(&key), since, by: by.clone() }],
             suspended: vec![
                 Suspension { address: "al@x.uk".into(), reason: "Broken into".into(), since, until: None, by: by.clone() },
                 Suspension {
@@ -387,7 +381,8 @@ mod tests {
             assert!(read.lent.is_empty(), "{what}");
             assert_eq!(read.suspended.len(), suspended, "{what}");
         }
-        let many = "[[suspended]]\naddress = \"a@x.uk\"\nreason = \"r\"\nsince = \"2026-11-26T10:00:00Z\"\nby = \"c@x.uk\"\n".repeat(MOST + 1);
+        let many =
+            "[[suspended]]\naddress = \"a@x.uk\"\nreason = \"r\"\nsince = \"2026-11-26T10:00:00Z\"\nby = \"c@x.uk\"\n".repeat(MOST + 1);
         let read = AtDesk::parse(&many);
         assert!(read.fault.is_some() && read.suspended.len() == MOST);
     }

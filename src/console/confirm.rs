@@ -86,12 +86,7 @@ pub(super) fn words(choice: Choice) -> &'static str {
 
 fn form(desk: &Desk, key: String, asked: &Question, fault: Option<(&'static str, &'static str)>) -> Answer {
     let settings = desk.settings();
-    let choices = asked
-        .offered
-        .iter()
-        .copied()
-        .map(|choice| (choice as u8, words(choice)))
-        .collect();
+    let choices = asked.offered.iter().copied().map(|choice| (choice as u8, words(choice))).collect();
     show(&Page {
         frame: bare(&settings),
         key,

@@ -116,7 +116,14 @@ async fn whole(signed: &Signed, done: Option<&'static str>, fault: Option<(Strin
         .into_iter()
         .map(|own| Own {
             why: own.preview.because.iter().map(|(title, _)| title.clone()).collect(),
-            waits_for: own.preview.held.waits_for.iter().map(|w| if w == "sender" { "you".into() } else { format!("the {w}") }).collect::<Vec<_>>().join(" and "),
+            waits_for: own
+                .preview
+                .held
+                .waits_for
+                .iter()
+                .map(|w| if w == "sender" { "you".into() } else { format!("the {w}") })
+                .collect::<Vec<_>>()
+                .join(" and "),
             until: moment(own.preview.held.expires, "%A %-d %B, %H:%M"),
             then: if own.preview.held.then == "released" { "it is sent" } else { "it comes back to you" },
             choices: own.choices.iter().map(|c| (*c as u8, words(*c))).collect(),
@@ -177,7 +184,8 @@ pub(super) async fn choose(signed: Signed, Path(id): Path<String>, Form(chosen):
     signed.sent(&chosen.token)?;
     let all = [Choice::Hidden, Choice::Separately, Choice::AsItIs, Choice::Cancel];
     // The field of this message's form: ids hold nothing but what a reference does.
-    let field = |what: &str| format!("{what}-{}", id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(20).collect::<String>());
+    let field =
+        |what: &str| format!("{what}-{}", id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(20).collect::<String>());
     let Some(choice) = all.into_iter().find(|c| (*c as u8).to_string() == chosen.choice) else {
         return whole(&signed, None, Some((field("choice"), "Choose what should happen to your message".into()))).await;
     };
@@ -216,8 +224,7 @@ pub(super) async fn export(signed: Signed, Form(asked): Form<Asked>) -> Answer {
         "json" => (found.json, "application/json", "attachment; filename=\"about-me.json\""),
         _ => (found.page, "text/html; charset=utf-8", "attachment; filename=\"about-me.html\""),
     };
-    let headers =
-        [(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CONTENT_DISPOSITION, HeaderValue::from_static(name))];
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CONTENT_DISPOSITION, HeaderValue::from_static(name))];
     Ok((headers, octets).into_response())
 }
 
@@ -236,7 +243,10 @@ pub(super) async fn ask(signed: Signed, Form(asked): Form<Asked>) -> Answer {
         let due = request.due(today).map_or_else(String::new, |d| format!(" by {}", d.strftime("%A %-d %B %Y")));
         let text = [
             format!("{} asks for a copy of what the council keeps about them (UK GDPR Article 15).", request.person),
-            format!("It is request {} and is to be answered{due}. What the gateway holds they can see on its pages; this is about everything else.", request.id),
+            format!(
+                "It is request {} and is to be answered{due}. What the gateway holds they can see on its pages; this is about everything else.",
+                request.id
+            ),
         ];
         // The request stands; that the letter about it is lost shows in the log and the digest has it all the same.
         if let Err(error) = outbox.memo(&clerk, &format!("Request {}: a copy of personal data", request.id), &text).await {
@@ -256,9 +266,7 @@ pub(super) async fn acknowledge(signed: Signed, Form(asked): Form<Asked>) -> Ans
     let doer = signed.doer("they have read it")?;
     let insider = signed.insider.clone();
     let done = signed
-        .ask(move |settings, options| {
-            acknowledgements::acknowledge(settings, options, &insider, &asked.mark, Timestamp::now(), &doer)
-        })
+        .ask(move |settings, options| acknowledgements::acknowledge(settings, options, &insider, &asked.mark, Timestamp::now(), &doer))
         .await;
     match done {
         Ok(()) => Ok(Redirect::to("/mine?done=read").into_response()),

@@ -71,7 +71,11 @@ pub fn choose(
     doer.note(
         options,
         verb,
-        Question { sender: Some(parcel.sheet.origin.sender.clone()), reference: Some(parcel.sheet.reference.clone()), ..Question::default() },
+        Question {
+            sender: Some(parcel.sheet.origin.sender.clone()),
+            reference: Some(parcel.sheet.reference.clone()),
+            ..Question::default()
+        },
     )?;
     let now = Timestamp::now().as_millisecond();
     let mut came = Came::Over;
@@ -131,7 +135,10 @@ pub fn kept(settings: &Settings, options: &Options, of: &Insider, days: i64, now
         let dossier = keeping.dossier(address, &[], now.as_millisecond())?;
         own_requests.extend(dossier.requests);
         // From one address of theirs to another is one row.
-        let fresh = dossier.rows.into_iter().filter(|row| !rows.iter().any(|(_, r)| r.row.reference == row.row.reference && r.row.time == row.row.time));
+        let fresh = dossier
+            .rows
+            .into_iter()
+            .filter(|row| !rows.iter().any(|(_, r)| r.row.reference == row.row.reference && r.row.time == row.row.time));
         let fresh: Vec<_> = fresh.map(|row| (address.clone(), row)).collect();
         rows.extend(fresh);
     }
@@ -153,7 +160,13 @@ pub fn kept(settings: &Settings, options: &Options, of: &Insider, days: i64, now
     let longer = (longer > 0).then(|| Kept { what: "Kept longer for a case", how_long: "the case".into(), rows: longer });
     let found = rows.len();
     let lines = rows.into_iter().take(SHOWN).map(|(address, row)| line(settings, &address, row)).collect();
-    Ok(Mine { classes: classes.into_iter().chain(longer).collect(), lines, found, requests: own_requests, recorded: options.monitoring.is_some() })
+    Ok(Mine {
+        classes: classes.into_iter().chain(longer).collect(),
+        lines,
+        found,
+        requests: own_requests,
+        recorded: options.monitoring.is_some(),
+    })
 }
 
 fn line(settings: &Settings, address: &str, own: OwnRow) -> Line {
@@ -177,7 +190,14 @@ fn line(settings: &Settings, address: &str, own: OwnRow) -> Line {
 }
 
 /// A copy of all that is kept of one of their addresses (UK GDPR Article 15), with everybody else masked. None: it is not theirs.
-pub fn export(settings: &Settings, options: &Options, of: &Insider, address: &str, now: Timestamp, doer: &Doer) -> Result<Option<Found>, Fault> {
+pub fn export(
+    settings: &Settings,
+    options: &Options,
+    of: &Insider,
+    address: &str,
+    now: Timestamp,
+    doer: &Doer,
+) -> Result<Option<Found>, Fault> {
     let Some(person) = of.addresses.iter().find(|a| *a == address) else { return Ok(None) };
     doer.note(options, "took a copy of what is kept of themselves", about(person))?;
     let mut custody = if options.custody.is_there() { Some(custody::open_beside(options)?) } else { None };

@@ -189,7 +189,8 @@ pub fn others(settings: &Settings, right: Right, but: &str, now: Timestamp) -> V
     let one = named(settings, but);
     let without = |insider: &Insider, other: Option<&Insider>| {
         let bears = bearer(settings, &insider.addresses[0]).map(|b| b.duties).unwrap_or_default();
-        let theirs = lent(settings, now).filter(|l| insider.addresses.contains(&l.to) && !other.is_some_and(|o| o.addresses.contains(&l.by)));
+        let theirs =
+            lent(settings, now).filter(|l| insider.addresses.contains(&l.to) && !other.is_some_and(|o| o.addresses.contains(&l.by)));
         bears.into_iter().chain(theirs.map(|l| l.role)).any(|d| right.of().contains(&d))
     };
     let independent = |i: &Insider| without(i, one.as_ref()) && one.as_ref().is_none_or(|one| without(one, Some(i)));

@@ -97,11 +97,49 @@ fn no_page_has_a_fault_that_a_program_can_see() {
             ("/papers/coverage", "coverage"),
             ("/papers/retention", "retention"),
             ("/access", "access"),
+            ("/people", "people"),
+            ("/people/suspended", "suspended"),
+            ("/people/acting", "acting"),
+            ("/people/accounts", "accounts"),
+            ("/mine", "mine"),
+            ("/mine/notice", "mine-notice"),
             ("/nowhere", "nowhere"),
         ] {
             browser.go(&format!("{}{path}", council.url));
             look(name);
         }
+        for (path, fill, button, name) in [
+            ("suspended", "", "Suspend the account", "suspended-error"),
+            ("suspended", "info@wragby.test", "Suspend the account", "suspended-one"),
+            ("acting", "", "Let them act", "acting-error"),
+            ("accounts", "", "Register the account", "accounts-error"),
+        ] {
+            browser.go(&format!("{}/people/{path}", council.url));
+            if !fill.is_empty() {
+                browser.write("#who", fill);
+                browser.write("#reason", "Broken into on Tuesday; she is being told");
+            }
+            browser.press_what_says(button);
+            look(name);
+        }
+        for (path, button, account) in [("acting", "Let them act", false), ("accounts", "Register the account", true)] {
+            browser.go(&format!("{}/people/{path}", council.url));
+            people::choose(&browser, "#who", "deputy@wragby.test");
+            browser.write("#reason", "The Clerk is away");
+            if account {
+                browser.write("#account", "jo.deputy@btinternet.com");
+            } else {
+                people::choose(&browser, "#role", "clerk");
+                people::write_day(&browser, 5);
+            }
+            browser.press_what_says(button);
+            look(&format!("{path}-one"));
+        }
+        browser.go(&format!("{}/people", council.url));
+        look("people-all");
+        assert_eq!(council.mail_of(CLERK, "own", &["jo@outside.test"], "apples of the Clerk", "x").code, 250);
+        browser.go(&format!("{}/mine", council.url));
+        look("mine-held");
         browser.go(&format!("{}/find", council.url));
         browser.write("#who", "tom@outside.test");
         browser.write("#purpose", "a test");

@@ -9,6 +9,8 @@ use crate::support::sink::{Captured, Sink};
 use crate::support::{CLERK, loopback, port, say};
 
 mod accessibility;
+mod mine;
+mod people;
 #[cfg(feature = "saml")]
 mod saml;
 mod security;
@@ -44,29 +46,47 @@ struct Council {
     url: String,
 }
 
+/// Who there is beside the Clerk and the Chair.
+const PEOPLE: &str = "[people]\ncouncillors = [\"Ann Elm <cllr.elm@wragby.test>\", \"Ben Oak <cllr.oak@wragby.test>\"]\nstaff = [\"Jo Deputy <deputy@wragby.test>\"]\n";
+
 impl Council {
     fn start(name: &str) -> Council {
-        let bind = loopback(port());
-        Council::at(name, &bind.to_string(), format!("http://{bind}"), "", &[])
+        Council::start_with(name, "", PEOPLE)
     }
 
-    /// With the console there, further tables of the site file, and files beside it.
+    /// With further rules and tables.
+    fn start_with(name: &str, rules: &str, tables: &str) -> Council {
+        let bind = loopback(port());
+        Council::launch(name, &bind.to_string(), format!("http://{bind}"), rules, (tables, ""), &[])
+    }
+
+    /// With the console there, further tables of its own, and files beside the site file.
+    #[cfg(feature = "saml")]
     fn at(name: &str, bind: &str, url: String, tables: &str, files: &[(&str, &str)]) -> Council {
+        Council::launch(name, bind, url, "", (PEOPLE, tables), files)
+    }
+
+    fn launch(name: &str, bind: &str, url: String, rules: &str, tables: (&str, &str), files: &[(&str, &str)]) -> Council {
         let sink = Sink::start(&["PIPELINING", "8BITMIME", "DSN"]);
         let site = files.iter().fold(Site::new(name), |site, (name, content)| site.file(name, *content));
         let gateway = site
-            .rules(RULES)
+            .rules(&format!("{RULES}{rules}"))
             .listener("in", "connector", "none", "out", "")
             .upstream("out", sink.address, "none", "")
-            .table(&format!("[console]\nbind = \"{bind}\"\nurl = \"{url}\"\n{tables}"))
+            .table(&format!("{}\n[console]\nbind = \"{bind}\"\nurl = \"{url}\"\n{}", tables.0, tables.1))
             .start();
         Council { gateway, sink, url }
     }
 
     /// A message of a councillor's; its code.
     fn mail(&self, id: &str, to: &[&str], subject: &str, text: &str) -> u16 {
-        let content = letter(id, &to.join(", "), subject, text).replace(&format!("Parish Clerk <{CLERK}>"), &format!("Cllr Elm <{ELM}>"));
-        send(&self.gateway, "in", ELM, to, &content).code
+        self.mail_of(ELM, id, to, subject, text).code
+    }
+
+    /// The same of somebody else's; all that was answered.
+    fn mail_of(&self, from: &str, id: &str, to: &[&str], subject: &str, text: &str) -> crate::support::client::Reply {
+        let content = letter(id, &to.join(", "), subject, text).replace(&format!("Parish Clerk <{CLERK}>"), &format!("Somebody <{from}>"));
+        send(&self.gateway, "in", from, to, &content)
     }
 
     /// The link in the latest letter to somebody, which starts so.

@@ -47,7 +47,7 @@ pub(super) fn post(council: &Council, path: &str, more: &str, body: &str) -> Rep
 }
 
 /// The cookie of a session, and the token of its forms.
-fn session(council: &Council, address: &str) -> (String, String) {
+pub(super) fn session(council: &Council, address: &str) -> (String, String) {
     assert_eq!(post(council, "/sign-in", "", &format!("address={address}")).code, 200);
     let link = council.link_for(address, "/sign-in/link?key=");
     let key = link.split_once("key=").expect("a key").1;
@@ -68,7 +68,23 @@ fn session(council: &Council, address: &str) -> (String, String) {
 fn a_stranger_sees_nothing() {
     let council = Council::start("console-strange");
     assert_eq!(council.mail("basket", &["jo@outside.test"], "apples", "x"), 250);
-    for path in ["/", "/held", "/held/LG-1", "/find", "/rules", "/rules/fruit", "/papers", "/papers/schedule", "/access"] {
+    for path in [
+        "/",
+        "/held",
+        "/held/LG-1",
+        "/find",
+        "/rules",
+        "/rules/fruit",
+        "/papers",
+        "/papers/schedule",
+        "/access",
+        "/people",
+        "/people/suspended",
+        "/people/acting",
+        "/people/accounts",
+        "/mine",
+        "/mine/notice",
+    ] {
         for cookie in ["", "lychgate=", "lychgate=abc", "__Host-lychgate=abc", "lychgate=../../etc"] {
             let reply = get(&council, path, cookie);
             assert!(reply.code == 303 && reply.head.contains("location: /sign-in") && reply.body.is_empty(), "{path}: {}", reply.head);
@@ -83,6 +99,12 @@ fn a_stranger_sees_nothing() {
         "/access",
         "/sign-out",
         "/access/requests/1/approve",
+        "/people/suspended/lift",
+        "/people/acting/end",
+        "/people/accounts/remove",
+        "/mine/held/LG-1",
+        "/mine/export",
+        "/mine/request",
     ] {
         assert_eq!(post(&council, path, "", "token=x&reason=y").code, 303, "{path}");
         assert_eq!(

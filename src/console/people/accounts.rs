@@ -51,7 +51,7 @@ impl Page {
         self.fault.as_ref().filter(|f| f.at == at).map(|f| f.text.as_str())
     }
 
-    fn is_entry(&self, n: &usize) -> bool {
+    fn is_entry(&self, n: impl std::fmt::Display) -> bool {
         self.is_at(&format!("reason-{n}")).is_some()
     }
 }

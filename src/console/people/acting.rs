@@ -60,7 +60,7 @@ impl Page {
         self.fault.as_ref().filter(|f| f.at == at).map(|f| f.text.as_str())
     }
 
-    fn is_entry(&self, n: &usize) -> bool {
+    fn is_entry(&self, n: impl std::fmt::Display) -> bool {
         self.is_at(&format!("reason-{n}")).is_some()
     }
 }
@@ -137,9 +137,8 @@ pub(in crate::console) async fn end(signed: Signed, Form(entry): Form<Entry>) ->
     signed.sent(&entry.token)?;
     let (doer, who) = (signed.doer(&entry.reason)?, entry.who.clone());
     let role = role_of(&entry.role).ok_or(Trouble::Nowhere)?;
-    let done = change(&signed, move |settings, options, reload| {
-        people::take_back(settings, options, role, &who, Timestamp::now(), &doer, reload)
-    });
+    let done =
+        change(&signed, move |settings, options, reload| people::take_back(settings, options, role, &who, Timestamp::now(), &doer, reload));
     match done.await {
         // Whoever gave up the role by which they are here sees this page no more.
         Ok(()) if !super::still_may(&signed) => Ok(Redirect::to("/").into_response()),

@@ -168,9 +168,7 @@ pub(super) fn last_day(signed: &Signed, until: Timestamp) -> String {
 /// "Jo Elm acts for the Clerk until 10 December 2026" for each.
 pub(super) fn acting_now(signed: &Signed, now: Timestamp) -> Vec<String> {
     roles::lent(&signed.settings, now)
-        .map(|lent| {
-            format!("{} {} until {}", people::name_of(&signed.settings, &lent.to), acts(lent.role), last_day(signed, lent.until))
-        })
+        .map(|lent| format!("{} {} until {}", people::name_of(&signed.settings, &lent.to), acts(lent.role), last_day(signed, lent.until)))
         .collect()
 }
 

@@ -50,7 +50,7 @@ impl Page {
         self.fault.as_ref().filter(|f| f.at == at).map(|f| f.text.as_str())
     }
 
-    fn is_entry(&self, n: &usize) -> bool {
+    fn is_entry(&self, n: impl std::fmt::Display) -> bool {
         self.is_at(&format!("reason-{n}")).is_some()
     }
 }
@@ -85,9 +85,8 @@ pub(in crate::console) async fn suspend(signed: Signed, Form(asked): Form<Asked>
         Err(fault) => return whole(&signed, asked, Some(fault), None).await,
     };
     let (doer, who) = (signed.doer(&asked.reason)?, asked.who.clone());
-    let done = change(&signed, move |settings, options, reload| {
-        people::suspend(settings, options, &who, last, Timestamp::now(), &doer, reload)
-    });
+    let done =
+        change(&signed, move |settings, options, reload| people::suspend(settings, options, &who, last, Timestamp::now(), &doer, reload));
     match done.await {
         Ok(theirs) => {
             signed.desk.sessions.end_all(&theirs);

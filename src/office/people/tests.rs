@@ -59,8 +59,7 @@ impl Site {
     /// As a reload would read them now.
     fn settings(&self) -> Settings {
         let mut diagnostics = Diagnostics::new();
-        let settings =
-            crate::config::load_with("lychgate.toml", SITE.into(), self.folder.path("").as_path(), &|_| None, &mut diagnostics);
+        let settings = crate::config::load_with("lychgate.toml", SITE.into(), self.folder.path("").as_path(), &|_| None, &mut diagnostics);
         settings.unwrap_or_else(|| panic!("{diagnostics}"))
     }
 

@@ -36,8 +36,16 @@ pub(in crate::office) fn ask_own(options: &Options, person: &str, received: Date
         return Err(Fault::Asked(open.id));
     }
     doer.note(options, "asked for a copy of what is kept of them", about(person))?;
-    let mut request =
-        Request { id: 0, kind: Kind::Access, person: person.into(), received, known: None, pauses: Vec::new(), extended: None, closed: None };
+    let mut request = Request {
+        id: 0,
+        kind: Kind::Access,
+        person: person.into(),
+        received,
+        known: None,
+        pauses: Vec::new(),
+        extended: None,
+        closed: None,
+    };
     keeping.put_request(&mut request)?;
     Ok(request)
 }
