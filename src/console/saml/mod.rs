@@ -118,7 +118,7 @@ pub(super) async fn enter(
         groups: vouched.groups,
         ends: vouched.ends.map(|end| Instant::now() + Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or_default()),
     };
-    if roles::signed_in(&settings, &vouched.address, Some(&federated.groups)).is_none() {
+    if roles::signed_in(&settings, &vouched.address, Some(&federated.groups), Timestamp::now()).is_none() {
         tracing::warn!(event = "saml_no_role");
         let text = "You signed in with the council's account, but nobody gave you a role here. If you should have one, ask the Clerk.";
         let page = Message::show(bare(&settings), "You have no role here", text, ("/sign-in", "Go back"))?;
