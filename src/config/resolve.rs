@@ -821,7 +821,7 @@ impl Resolver<'_> {
             None => self.files.resolve(&self.key_file()).with_file_name("desk"),
         };
         let url = console.url.as_ref().map(|u| u.get_ref().clone());
-        let saml = console.saml.as_ref().and_then(|saml| saml.resolve(url.as_deref(), &self.files, self.source, d));
+        let saml = console.saml.as_ref().and_then(|saml| saml.resolve(url.as_deref(), self.files, self.source, d));
         Some(Console { bind: *bind.get_ref(), url, folder, saml: saml.map(Arc::new) })
     }
 

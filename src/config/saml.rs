@@ -18,9 +18,11 @@ pub struct Options {
     pub entity_id: Option<Spanned<String>>,
     pub address_attribute: Option<Spanned<String>>,
     pub groups_attribute: Option<Spanned<String>>,
-    /// Group, and its roles.
-    pub roles: Option<Vec<(Spanned<String>, Vec<Spanned<Duty>>)>>,
+    pub roles: Option<Vec<Group>>,
 }
+
+/// A group, and its roles.
+type Group = (Spanned<String>, Vec<Spanned<Duty>>);
 
 impl Options {
     pub fn read(t: &Table<'_>, d: &mut Diagnostics) -> Options {

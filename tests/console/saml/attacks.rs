@@ -204,6 +204,9 @@ fn signatures_that_are_missing_wrong_or_elsewhere() {
             ),
         ],
     );
+    // What the verifier says to nobody is in the log, in one line.
+    let log = forge.council.gateway.log();
+    assert!(log.lines().any(|l| l.contains("event=\"saml_verifier\"") && l.contains("data do not match")), "{log}");
 }
 
 /// The forger's own assertion, for somebody else.
