@@ -4,6 +4,7 @@
 //! others only the store's queue and a few counters. One more thread keeps the store's, the outbox's and the metrics' tasks.
 
 mod care;
+mod upkeep;
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
@@ -140,6 +141,7 @@ pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
         console_tls: ArcSwapOption::empty(),
         turn: Mutex::default(),
     });
+    upkeep::loaded(&shared.site.load().settings, metrics.health());
     let console = start_console(&reloader, &stopped)?;
     let mut workers = Vec::new();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -164,6 +166,7 @@ pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
     keeper.spawn(watch_scanner(shared.clone()));
     keeper.spawn(rounds(shared.clone()));
     keeper.spawn(care::watch(shared.clone()));
+    keeper.spawn(upkeep::watch(shared.clone()));
     drop(guard);
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);
@@ -250,6 +253,7 @@ impl Reloader {
                     Ok(config) => self.console_tls.store(config),
                     Err(error) => tracing::error!(event = "reload_refused", %error, "the console keeps its certificate"),
                 }
+                upkeep::loaded(&site.settings, metrics.health());
                 self.shared.site.store(Arc::new(site));
                 metrics.reloads.inc();
                 metrics.health().set(Part::Rules, PartState::Ok);

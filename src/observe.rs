@@ -8,7 +8,7 @@ pub mod custody;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
@@ -338,6 +338,8 @@ fn register_listener(registry: &mut Registry, name: String, role: &'static str) 
 pub struct Health {
     stage: AtomicU8,
     parts: [AtomicU8; Part::ALL.len()],
+    /// Seconds since 1970; 0 where there is none.
+    certificate_ends: AtomicI64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,6 +369,12 @@ pub enum Part {
     Digest,
     /// What was changed of people at the desk can be read.
     People,
+    /// The gateway's own is good for three weeks at least. It never fails as a part: until its last moment mail passes.
+    Certificate,
+    /// There is room where the store is.
+    Disk,
+    /// The Clerk's desk can write in its folder.
+    Desk,
 }
 
 /// How a part is. Only `Failed` of a part that mail needs makes the gateway unhealthy; that is for who sets it to decide.
@@ -379,7 +387,7 @@ pub enum PartState {
 }
 
 impl Part {
-    const ALL: [Part; 11] = [
+    const ALL: [Part; 14] = [
         Part::Listeners,
         Part::Rules,
         Part::Records,
@@ -391,11 +399,17 @@ impl Part {
         Part::Queue,
         Part::Digest,
         Part::People,
+        Part::Certificate,
+        Part::Disk,
+        Part::Desk,
     ];
 
     /// Not every site has it: while nothing was heard of it, it is not shown.
     fn is_optional(self) -> bool {
-        matches!(self, Part::Scanner | Part::Dns | Part::Retention | Part::Queue | Part::Digest | Part::People)
+        matches!(
+            self,
+            Part::Scanner | Part::Dns | Part::Retention | Part::Queue | Part::Digest | Part::Certificate | Part::Disk | Part::Desk | Part::People
+        )
     }
 
     fn word(self) -> &'static str {
@@ -411,6 +425,9 @@ impl Part {
             Part::Queue => "queue",
             Part::Digest => "digest",
             Part::People => "people",
+            Part::Certificate => "certificate",
+            Part::Disk => "disk",
+            Part::Desk => "desk",
         }
     }
 }
@@ -439,6 +456,16 @@ impl Health {
             2 => PartState::Degraded,
             _ => PartState::Failed,
         }
+    }
+
+    /// When the certificate ends that is in use, in seconds since 1970; none where there is none. One that lies on the disk and was not
+    /// loaded yet is no help to anybody.
+    pub fn certificate_ends(&self) -> Option<i64> {
+        Some(self.certificate_ends.load(Ordering::Relaxed)).filter(|at| *at != 0)
+    }
+
+    pub fn set_certificate_ends(&self, at: Option<i64>) {
+        self.certificate_ends.store(at.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// 200 while running and no part has failed, else 503; and what to show.

@@ -203,5 +203,8 @@ fn erasure_words(done: &rights::Erasure) -> String {
     }
     out.push_str("What stays, and why:\n");
     done.stays.iter().for_each(|s| out.push_str(&format!("  - {s}\n")));
+    if let Some(number) = done.receipt {
+        out.push_str(&format!("Receipt {number} is signed: lychgate retention receipts\n"));
+    }
     out
 }

@@ -43,6 +43,8 @@ const MENU: [(&str, &str, &[Right]); 8] = [
     ("/held", "Held", &[Right::Held]),
     ("/find", "Find a message", &[Right::LookUp]),
     ("/rules", "Rules", &[]),
+    ("/rights", "Rights", &[Right::Rights]),
+    ("/retention", "Retention", &[Right::Retention, Right::Holds]),
     ("/papers", "Papers", &[]),
     ("/people", "People", &[Right::People]),
     ("/access", "Access log", &[Right::Audit, Right::OpenContent]),
@@ -107,9 +109,23 @@ impl Signed {
         self.insider.duties.iter().any(|duty| right.of().contains(duty))
     }
 
+    /// Errors if none of these is theirs: before anything of a form is looked at.
+    pub(super) fn must(&self, rights: &[Right]) -> Result<(), Trouble> {
+        if rights.iter().any(|right| self.may(*right)) {
+            return Ok(());
+        }
+        let doer = self.doer("")?;
+        rights.iter().try_for_each(|right| Ok(doer.may(*right)?))
+    }
+
     /// Errors if the form was not made for this session.
     pub(super) fn sent(&self, token: &str) -> Result<(), Trouble> {
         if same(token, &self.session.form_token) { Ok(()) } else { Err(Trouble::Stale) }
+    }
+
+    /// Today, in the council's time.
+    pub(super) fn today(&self) -> jiff::civil::Date {
+        jiff::Timestamp::now().to_zoned(self.settings.time_zone.clone()).date()
     }
 
     pub(super) fn frame(&self, here: &str) -> Frame {

@@ -222,7 +222,7 @@ pub(super) async fn export(signed: Signed, Form(asked): Form<Asked>) -> Answer {
     let found = found.ok_or(Trouble::Nowhere)?;
     let (octets, kind, name) = match asked.form.as_str() {
         "json" => (found.json, "application/json", "attachment; filename=\"about-me.json\""),
-        _ => (found.page, "text/html; charset=utf-8", "attachment; filename=\"about-me.html\""),
+        _ => (found.page.into_bytes(), "text/html; charset=utf-8", "attachment; filename=\"about-me.html\""),
     };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CONTENT_DISPOSITION, HeaderValue::from_static(name))];
     Ok((headers, octets).into_response())

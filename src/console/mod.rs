@@ -6,13 +6,19 @@
 
 mod access;
 mod confirm;
+mod erasure;
+mod fields;
 mod find;
 mod frame;
 mod held;
+mod holds;
 mod links;
 mod mine;
 mod papers;
 mod people;
+mod receipts;
+mod retention;
+mod rights;
 mod rules;
 #[cfg(feature = "saml")]
 pub mod saml;
@@ -156,6 +162,22 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/access", get(access::page).post(access::look))
         .route("/access/requests/{id}/approve", post(access::approve))
         .route("/access/requests/{id}/refuse", post(access::refuse))
+        .route("/rights", get(rights::list).post(rights::receive))
+        .route("/rights/{id}", get(rights::one))
+        .route("/rights/{id}/export", post(rights::export))
+        .route("/rights/{id}/rectify", post(rights::rectify))
+        .route("/rights/{id}/erasure", post(erasure::preview))
+        .route("/rights/{id}/erase", post(erasure::erase))
+        .route("/rights/{id}/{act}", post(rights::change))
+        .route("/receipts/{number}", get(receipts::one))
+        .route("/retention", get(retention::page))
+        .route("/retention/purge", post(retention::purge))
+        .route("/retention/holds", post(holds::place))
+        .route("/retention/holds/new", get(holds::new))
+        .route("/retention/holds/ask", post(holds::ask))
+        .route("/retention/holds/{id}", get(holds::one))
+        .route("/retention/holds/{id}/prolong", post(holds::prolong))
+        .route("/retention/holds/{id}/lift", post(holds::lift))
         .route("/papers", get(papers::list))
         .route("/papers/{name}", get(papers::one))
         .route("/people", get(people::list))
@@ -170,6 +192,8 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/mine/export", post(mine::export))
         .route("/mine/request", post(mine::ask))
         .route("/mine/notice", get(mine::notice).post(mine::acknowledge))
+        .route("/papers/{name}/adopt", post(papers::adopt))
+        .route("/papers/{name}/adopted/{number}", get(papers::adopted))
         .route("/confirm/{key}", get(confirm::page).post(confirm::choose))
         .route("/assets/govuk-frontend.css", get(|| asset("text/css; charset=utf-8", include_str!("assets/govuk-frontend.css"))))
         .route("/assets/console.css", get(|| asset("text/css; charset=utf-8", include_str!("assets/console.css"))))

@@ -1,15 +1,22 @@
 //! The first page: what passed, what needs a decision, how everything is. Nothing on it is about anybody, but for who acts for whom.
 
+mod states;
+
 use askama::Template;
 use jiff::{SignedDuration, Timestamp};
 
+use self::states::Part;
 use super::frame::{Answer, Frame, Signed, show};
+use crate::office::adopted;
+use crate::office::rights::requests;
 use crate::office::roles::Right;
 use crate::records::custody::{self, Counts};
 use crate::records::{Figures, Keeping, tally};
 
 /// Days of the chart.
 const DAYS: i64 = 28;
+/// Requests that are due within so many days are told of.
+const DUE: i64 = 7;
 
 #[derive(Template)]
 #[template(path = "today.html", config = "src/console/askama.toml")]
@@ -22,10 +29,10 @@ struct Page {
     table: Vec<Day>,
     held: u64,
     may_decide: bool,
-    waiting: u64,
-    stopped: u64,
-    broken: u64,
-    oldest: Option<String>,
+    /// Papers that the configuration has left behind.
+    stale: usize,
+    /// Requests that are due; nobody is named.
+    due: Vec<String>,
     parts: Vec<Part>,
     /// Whoever looks has read the monitoring notice as it is now.
     has_read: bool,
@@ -55,13 +62,6 @@ struct Day {
     refused: u64,
 }
 
-struct Part {
-    what: &'static str,
-    state: &'static str,
-    colour: &'static str,
-    first: &'static str,
-}
-
 /// Passed untouched, mended, held, refused (or put off).
 fn split(figures: &Figures) -> [u64; 4] {
     let mended = figures.outcome(tally::Outcome::Hidden) + figures.outcome(tally::Outcome::Changed);
@@ -72,8 +72,9 @@ fn split(figures: &Figures) -> [u64; 4] {
 pub(super) async fn page(signed: Signed) -> Answer {
     let zone = signed.settings.time_zone.clone();
     let now = Timestamp::now();
-    let (days, week, counts) = signed
-        .ask(move |_, options| {
+    let answers = signed.may(Right::Rights);
+    let (days, week, counts, digest, stale, due) = signed
+        .ask(move |settings, options| {
             let mut keeping = Keeping::open(options)?;
             let midnight = now.to_zoned(zone).start_of_day().map_or(now, |z| z.timestamp());
             let mut days = Vec::new();
@@ -85,7 +86,10 @@ pub(super) async fn page(signed: Signed) -> Answer {
             }
             let week = keeping.figures(midnight - SignedDuration::from_hours(24 * 6), now + SignedDuration::from_hours(1))?;
             let counts = if options.custody.is_there() { custody::open_beside(options)?.counts()? } else { Counts::default() };
-            Ok((days, week, counts))
+            let digest = custody::digest_standing(options, now.as_millisecond())?;
+            let due = if answers { requests::due(&mut keeping, now, DUE, &settings.time_zone)? } else { Vec::new() };
+            // What the desk keeps may be out of reach; that is told among the parts.
+            Ok((days, week, counts, digest, adopted::stale(settings).ok(), due))
         })
         .await?;
     let zone = signed.settings.time_zone.clone();
@@ -127,11 +131,9 @@ pub(super) async fn page(signed: Signed) -> Answer {
             .collect(),
         held: counts.held,
         may_decide,
-        waiting: counts.mail + counts.notices,
-        stopped: counts.stopped,
-        broken: counts.broken,
-        oldest: counts.oldest.and_then(|at| Timestamp::from_millisecond(at).ok()).map(|at| date(at, "%-d %B, %H:%M")),
-        parts: parts(&signed),
+        stale: stale.unwrap_or_default(),
+        due,
+        parts: states::all(&signed, &counts, digest.as_ref(), stale.is_some(), now),
         has_read: super::mine::has_read(&signed).is_some(),
         acting: super::people::acting_now(&signed, now),
     })
@@ -149,45 +151,4 @@ fn bar(n: i64, split: &[u64; 4], highest: u64, label: Option<String>) -> Bar {
         }
     }
     Bar { x: n * 25, parts, label }
-}
-
-/// The parts of the gateway, and what to do first where one is not well.
-fn parts(signed: &Signed) -> Vec<Part> {
-    let (_, report) = signed.desk.around.metrics.health().report();
-    let known: [(&str, &str, &str); 9] = [
-        ("listeners", "Mail comes in", "Ask whoever runs the gateway: it is not listening."),
-        (
-            "upstream",
-            "The mail provider answers",
-            "Mail waits at the senders' and goes when the provider is back. If that takes hours, ring the provider.",
-        ),
-        ("rules", "The rules", "A change of the rules was refused; the old ones stay in force. `lychgate check` says why."),
-        (
-            "records",
-            "The record is written",
-            "Look whether the disk is full. Mail is delivered all the same, unless the record is mandatory.",
-        ),
-        ("outbox", "Notices and kept mail leave", "They wait: look at the outgoing mail account of the gateway."),
-        ("retention", "Old records are deleted", "No purge has ended for two days: ask whoever runs the gateway to look at its log."),
-        ("scanner", "The virus scanner answers", "Mail that must be scanned waits. Ask whoever runs the machine to start clamd."),
-        (
-            "people",
-            "Suspended accounts and lent roles",
-            "The file of the page People is damaged: nobody has a role that was lent, and a suspension may not count. `lychgate check` says where.",
-        ),
-        ("dns", "Names can be looked up", "Rules that ask about senders wait or let mail pass, as each says."),
-    ];
-    let components = &report["components"];
-    known
-        .into_iter()
-        .filter_map(|(key, what, first)| {
-            let (state, colour) = match components[key].as_str()? {
-                "ok" => ("Well", "green"),
-                "degraded" => ("Not well", "yellow"),
-                "failed" => ("Failed", "red"),
-                _ => ("Not known yet", "grey"),
-            };
-            Some(Part { what, state, colour, first: if matches!(colour, "yellow" | "red") { first } else { "" } })
-        })
-        .collect()
 }

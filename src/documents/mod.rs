@@ -99,14 +99,15 @@ impl Kind {
 }
 
 /// A paper.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Paper {
     pub title: String,
     pub parts: Vec<Part>,
 }
 
 /// What a paper is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Part {
     Heading(String),
     Text(String),
@@ -131,6 +132,16 @@ pub struct Live {
 
 /// Makes a paper.
 pub fn make(kind: Kind, settings: &Settings, live: &Live) -> Paper {
+    paper(kind, settings, Some(live))
+}
+
+/// What of a paper hangs on the configuration alone: no figure and no date that changes by itself. What the council adopts is held
+/// against this.
+pub fn basis(kind: Kind, settings: &Settings) -> Paper {
+    paper(kind, settings, None)
+}
+
+fn paper(kind: Kind, settings: &Settings, live: Option<&Live>) -> Paper {
     let parts = match kind {
         Kind::Notice => notice::notice(settings),
         Kind::Outsiders => notice::outsiders(settings),
@@ -146,11 +157,29 @@ pub fn make(kind: Kind, settings: &Settings, live: &Live) -> Paper {
 }
 
 impl Paper {
-    /// Names what it says: the same paper out of another configuration has another mark. Its date is no part of it.
+    /// SHA-256 of what it says, in hexadecimal. That of a [`basis`] names a configuration: the same paper out of another has another.
+    pub fn digest(&self) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text(self).as_bytes());
+        digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Its beginning, for people.
     pub fn mark(&self) -> String {
-        let text = text(self);
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        digest.as_ref()[..6].iter().map(|b| format!("{b:02x}")).collect()
+        self.digest()[..12].into()
+    }
+
+    /// Line by line, not broken to any width: to be held against another of its kind.
+    pub fn lines(&self) -> Vec<String> {
+        let mut out = vec![self.title.clone()];
+        for part in &self.parts {
+            match part {
+                Part::Heading(text) | Part::Text(text) => out.push(text.clone()),
+                Part::Quote(words, clause) => out.push(format!("{words} ({clause})")),
+                Part::List(items) => out.extend(items.iter().cloned()),
+                Part::Table(_, rows) => out.extend(rows.iter().map(|row| row.join("; "))),
+            }
+        }
+        out
     }
 
     /// Places that somebody at the council must fill in.

@@ -3,7 +3,7 @@
 use super::{Live, Part, heading, list, period, say};
 use crate::config::Settings;
 
-pub(super) fn schedule(settings: &Settings, live: &Live) -> Vec<Part> {
+pub(super) fn schedule(settings: &Settings, live: Option<&Live>) -> Vec<Part> {
     let retention = &settings.records.retention;
     let monitored = settings.monitoring.is_some();
     let row = |what: &str, holds: &str, long: String, then: &str| vec![what.into(), holds.into(), long, then.into()];
@@ -39,7 +39,7 @@ pub(super) fn schedule(settings: &Settings, live: &Live) -> Vec<Part> {
             "A purge runs every day by itself and leaves a signed receipt. What is under a hold by case number is kept for that case, until the hold ends, and the receipts say so.",
         ),
     ];
-    if let Some(overview) = &live.retention {
+    if let Some(overview) = live.and_then(|live| live.retention.as_ref()) {
         out.push(heading("At this moment"));
         let mut items: Vec<String> =
             overview.classes.iter().map(|class| format!("{}: {} rows{}", class.class, class.rows, held_back(class.held_back))).collect();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Puts a file in a folder that only its owner can read. A crash before the rename leaves the old file and a `.new` beside it, one after it
 /// the new file. Whoever calls this sees to it that nobody else writes it at the same time.
-pub fn write_atomically(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+pub fn write_atomically(folder: &Path, name: &str, octets: impl AsRef<[u8]>) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
     // What a crash left may be another's, or open to others.
@@ -16,7 +16,7 @@ pub fn write_atomically(folder: &Path, name: &str, text: &str) -> io::Result<()>
         _ => {}
     }
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(octets.as_ref())?;
     file.sync_all()?;
     fs::rename(&new, &path)?;
     fs::File::open(folder)?.sync_all()

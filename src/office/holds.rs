@@ -87,6 +87,12 @@ pub fn list(options: &Options, now: Timestamp, doer: &Doer) -> Result<Vec<(Hold,
     Ok(Keeping::open(options)?.holds(now.as_millisecond())?)
 }
 
+/// The case of the hold of this number.
+pub fn case_of(options: &Options, id: i64) -> Result<String, Fault> {
+    let found = Keeping::open(options)?.holds(0)?.into_iter().map(|(hold, _)| hold).find(|hold| hold.id == id);
+    found.map(|hold| hold.case).ok_or_else(|| Fault::NoHold(id.to_string()))
+}
+
 /// Ends the holds of a case; says how many there were. What only they kept is gone.
 pub fn lift(options: &Options, case: &str, doer: &Doer) -> Result<usize, Fault> {
     let mut keeping = Keeping::open(options)?;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::held::{self, Preview};
 use super::masks::Masks;
-use super::rights::{self, Found, requests};
+use super::rights::{self, Export, requests};
 use super::{Doer, Fault, about, length};
 use crate::config::Settings;
 use crate::config::settings::Insider;
@@ -197,7 +197,7 @@ pub fn export(
     address: &str,
     now: Timestamp,
     doer: &Doer,
-) -> Result<Option<Found>, Fault> {
+) -> Result<Option<Export>, Fault> {
     let Some(person) = of.addresses.iter().find(|a| *a == address) else { return Ok(None) };
     doer.note(options, "took a copy of what is kept of themselves", about(person))?;
     let mut custody = if options.custody.is_there() { Some(custody::open_beside(options)?) } else { None };
@@ -205,7 +205,7 @@ pub fn export(
         Some(custody) => Some(custody.as_mut()),
         None => None,
     };
-    let found = rights::gather(settings, options, there, person, now, &settings.time_zone, doer)?;
+    let found = rights::put_together(settings, options, there, person, now, &settings.time_zone, doer)?;
     Ok(Some(found))
 }
 

@@ -4,6 +4,7 @@
 //! The acts are values in, values out; the command line prints them, and whatever else calls them shows them its own way.
 
 pub mod acknowledgements;
+pub mod adopted;
 pub mod audit;
 pub mod backup;
 pub mod breach;
@@ -26,6 +27,7 @@ pub mod rights;
 pub mod roles;
 pub mod rounds;
 pub mod trail;
+pub mod upkeep;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
@@ -105,6 +107,8 @@ pub enum Fault {
     NoRequest(i64),
     #[error("your request {0} is open already: the Clerk owes you an answer to it")]
     Asked(i64),
+    #[error("there is no receipt {0}; they are kept for 25 months")]
+    NoReceipt(u64),
     #[error("request {0} was not changed: {1}")]
     Request(i64, crate::records::rights::requests::Refused),
     #[error("{0} has no row of this person's; the reference stands in `lychgate trace` and in notices")]
@@ -131,6 +135,20 @@ pub enum Fault {
     People(#[from] people::Refused),
     #[error("nothing was changed: the gateway refused it. {0}")]
     Reload(String),
+    #[error("there is no desk to keep it at: the site file has no [console]")]
+    NoDesk,
+    #[error(
+        "{0} was altered since it was written, or cannot be read. Put it back from a backup, or move it away and have the paper adopted again"
+    )]
+    Altered(std::path::PathBuf),
+    #[error("the day on which it was adopted is not to come: give a day up to today")]
+    AdoptedLater,
+    #[error("what the paper says has changed since you read it. Read it again; nothing was noted")]
+    PaperChanged,
+    #[error("the desk keeps {0} adopted papers, and no more")]
+    DeskFull(usize),
+    #[error("there is no such adopted paper")]
+    NoAdoption,
     #[error("{path}: {source}")]
     Io { path: std::path::PathBuf, source: std::io::Error },
     #[error("{0}")]

@@ -25,9 +25,25 @@ pub fn run(options: &Options, clock: Clock, doer: &Doer) -> Result<Signed, Fault
         doer.log(options, Right::Retention, "confirmed the clock for the purge", Question::default())?;
     }
     let receipt = retention::run(options, clock == Clock::Confirmed)?;
-    let mut keeping = Keeping::open(options)?;
-    let signed = keeping.receipts(usize::MAX)?.into_iter().find(|s| s.receipt().is_ok_and(|r| r.number == receipt.number));
-    signed.ok_or(Fault::Store(crate::records::StoreError::Damaged))
+    receipt_of(options, receipt.number)
+}
+
+/// The same at the desk, where each act has a reason: that it was asked for is logged whatever the clock.
+pub fn purge(options: &Options, clock: Clock, doer: &Doer) -> Result<Signed, Fault> {
+    let act = if clock == Clock::Confirmed { "purged now, with the clock confirmed" } else { "purged now" };
+    doer.log(options, Right::Retention, act, Question::default())?;
+    let receipt = retention::run(options, clock == Clock::Confirmed)?;
+    receipt_of(options, receipt.number)
+}
+
+/// The receipt of this number, as it was signed.
+pub fn receipt_of(options: &Options, number: u64) -> Result<Signed, Fault> {
+    Keeping::open(options)?.receipt(number)?.ok_or(Fault::NoReceipt(number))
+}
+
+/// The latest receipts, the latest first.
+pub fn receipts(options: &Options, most: usize) -> Result<Vec<Receipt>, Fault> {
+    Keeping::open(options)?.receipts(most)?.iter().map(|signed| Ok(signed.receipt()?)).collect()
 }
 
 /// A receipt in plain words.
@@ -52,12 +68,22 @@ pub fn receipt_words(receipt: &Receipt, zone: &TimeZone) -> String {
         ));
     }
     for (case, rows) in &receipt.held_back {
-        out.push_str(&format!("  Case {case}: {} beyond their time are kept under a hold.\n", counted(*rows, "row")));
+        let beyond = if receipt.erasure.is_some() { "" } else { " beyond their time are" };
+        out.push_str(&format!("  Case {case}: {}{beyond} kept under a hold.\n", counted(*rows, "row")));
     }
     if let Some(ahead) = receipt.clock_ahead {
         out.push_str(&clock_words(ahead));
     }
-    out.push_str(&format!("  Rule {}\n", receipt.rule));
+    if let Some(erasure) = &receipt.erasure {
+        out.push_str(&format!(
+            "  An erasure that a person asked for: {} deleted, {} cleared; {} of past mail forgotten\n",
+            counted(erasure.rows_deleted, "row"),
+            counted(erasure.rows_cleared, "row"),
+            counted(erasure.contacts, "pair"),
+        ));
+    } else {
+        out.push_str(&format!("  Rule {}\n", receipt.rule));
+    }
     out
 }
 
@@ -74,6 +100,11 @@ pub fn overview(options: &Options, now: Timestamp) -> Result<(Overview, Option<R
     let last = keeping.receipts(1)?.first().map(Signed::receipt).transpose()?;
     let key = keeping.receipt_key()?;
     Ok((keeping.retention(now.as_millisecond())?, last, key))
+}
+
+/// "90 days".
+pub fn kept(time: std::time::Duration) -> String {
+    length(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What each class is, in a Clerk's words.
@@ -133,6 +164,12 @@ pub fn overview_words(overview: &Overview, last: Option<&Receipt>, options: &Opt
         out.push_str(&clock_words(overview.clock_ahead));
     }
     out
+}
+
+/// When the next purge begins by itself, at the latest; none before the first.
+pub fn next(options: &Options, overview: &Overview) -> Option<Timestamp> {
+    let every = jiff::SignedDuration::try_from(retention::every(options)).ok()?;
+    overview.purged.and_then(|at| at.checked_add(every).ok())
 }
 
 /// Whether every receipt is as it was signed.

@@ -1,4 +1,4 @@
-//! Receipts of the purge: what went, how much of it, under which rule, and what a hold kept back; nothing about anybody.
+//! Receipts of purges and erasures: what went, how much of it, under which rule, and what a hold kept back; nothing about anybody.
 //!
 //! A receipt is one line of JSON, signed with a key of the site's own (Ed25519, RFC 8032) and kept as it was signed. Each names the
 //! digest of the one before it (SHA-256), so that one that was altered or taken out of the middle shows; each is also written to the
@@ -47,8 +47,22 @@ pub struct Receipt {
     /// Somebody asked for this purge.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+    /// It is of an erasure that a person asked for, and of no purge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erasure: Option<ErasureReceipt>,
     /// The digest of the receipt before, in hexadecimal; empty for the first.
     pub before: String,
+}
+
+/// What an erasure took: numbers, and not whose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureReceipt {
+    /// Rows of what they sent, deleted.
+    pub rows_deleted: u64,
+    /// Rows of what they received, which no longer tell that they did.
+    pub rows_cleared: u64,
+    /// Pairs with a council address in the index of past mail.
+    pub contacts: u64,
 }
 
 /// What a purge did to one class.
@@ -146,9 +160,9 @@ pub(super) fn release(tx: &mut (dyn Statements + '_)) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// When the last receipt was made.
+/// When the last receipt of a purge was made. What stands in a receipt is words, numbers and case numbers, which have no quotes.
 pub(super) fn last_made(tx: &mut (dyn Statements + '_)) -> Result<Option<i64>, StoreError> {
-    Ok(tx.first("SELECT max(made) FROM receipt", &[], |row| row.optional(0))?.flatten())
+    Ok(tx.first("SELECT max(made) FROM receipt WHERE body NOT LIKE '%\"erasure\":%'", &[], |row| row.optional(0))?.flatten())
 }
 
 /// Numbers, chains, signs and keeps a receipt.
@@ -189,6 +203,13 @@ impl Keeping {
         let latest = "SELECT body, signature FROM receipt ORDER BY number DESC LIMIT ?1";
         let read = |row: &dyn super::database::Row| Ok(Signed { body: row.text(0)?.to_owned(), signature: row.octets(1)?.to_vec() });
         self.db.statements().all(latest, values![i64::try_from(most).unwrap_or(i64::MAX)], read)
+    }
+
+    /// The receipt of this number, as it was signed; none if it is not there.
+    pub fn receipt(&mut self, number: u64) -> Result<Option<Signed>, StoreError> {
+        let one = "SELECT body, signature FROM receipt WHERE number = ?1";
+        let read = |row: &dyn super::database::Row| Ok(Signed { body: row.text(0)?.to_owned(), signature: row.octets(1)?.to_vec() });
+        self.db.statements().first(one, values![number.cast_signed()], read)
     }
 
     /// Holds every receipt against its signature and against the one before it.

@@ -38,7 +38,12 @@ pub(super) enum Progress {
 
 /// How often a purge is due: hourly, and more often where the retention is short.
 pub(super) fn interval(store: &Store) -> Duration {
-    let shortest = CLASSES.iter().map(|c| store.options.retention_of(*c)).min().unwrap_or(Duration::MAX);
+    every(&store.options)
+}
+
+/// The same, for whoever asks when the next one comes.
+pub fn every(options: &super::Options) -> Duration {
+    let shortest = CLASSES.iter().map(|c| options.retention_of(*c)).min().unwrap_or(Duration::MAX);
     (shortest / 4).clamp(Duration::from_millis(250), Duration::from_secs(3600))
 }
 

@@ -37,6 +37,14 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
     if list.is_empty() { Err(file("no certificate in it".into())) } else { Ok(list) }
 }
 
+/// When the certificate of a PEM file ends, in seconds since 1970: the first of it, which is the gateway's own.
+pub fn ends(path: &Path) -> Result<i64, TlsError> {
+    let chain = certificates(path)?;
+    let parsed = x509_parser::parse_x509_certificate(&chain[0]);
+    let (_, leaf) = parsed.map_err(|e| TlsError::File { path: path.into(), reason: e.to_string() })?;
+    Ok(leaf.validity().not_after.timestamp())
+}
+
 /// What a listener shows to clients, and whether it asks for theirs.
 pub fn server_config(files: &TlsFiles, trust: &Trust) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&files.certificate)?;

@@ -96,6 +96,9 @@ fn no_page_has_a_fault_that_a_program_can_see() {
             ("/papers/schedule", "schedule"),
             ("/papers/coverage", "coverage"),
             ("/papers/retention", "retention"),
+            ("/rights", "rights"),
+            ("/retention", "retention"),
+            ("/retention/holds/new", "hold-new"),
             ("/access", "access"),
             ("/people", "people"),
             ("/people/suspended", "suspended"),
@@ -140,6 +143,60 @@ fn no_page_has_a_fault_that_a_program_can_see() {
         assert_eq!(council.mail_of(CLERK, "own", &["jo@outside.test"], "apples of the Clerk", "x").code, 250);
         browser.go(&format!("{}/mine", council.url));
         look("mine-held");
+        browser.go(&format!("{}/rights", council.url));
+        browser.write("#new-person", "jo@outside.test");
+        browser.press_what_says("Note it");
+        look("rights-error");
+        browser.press_what_says("To be erased");
+        browser.write("#new-reason", "Letter of 3 May");
+        browser.press_what_says("Note it");
+        look("request");
+        browser.press_what_says("Close the request");
+        browser.press_what_says("Close it");
+        look("request-error");
+        browser.press_what_says("Erase what is held of them");
+        browser.write("#erasure-reason", "They withdrew");
+        browser.press_what_says("See what would go");
+        look("erasure");
+        browser.press_what_says("Erase for good");
+        look("erasure-error");
+        browser.press_what_says("This is the right person");
+        browser.press_what_says("Erase for good");
+        look("receipt");
+        browser.go(&format!("{}/retention/holds/new", council.url));
+        browser.press_what_says("Place the hold");
+        look("hold-new-error");
+        browser.write("#place-case", "2026/41");
+        browser.write("#place-reason", "Complaint about the hedge");
+        browser.write("#place-person", "tom@outside.test");
+        browser.write("#place-expires", "27 3 2030");
+        browser.press_what_says("Place the hold");
+        look("hold");
+        browser.press_what_says("Retention");
+        look("retention-with-hold");
+        browser.press_what_says("Purge now");
+        browser.write("#purge-reason", "a test");
+        browser.press_what_says("Continue");
+        look("purge");
+        browser.go(&format!("{}/papers/schedule", council.url));
+        browser.press_what_says("This is the version");
+        browser.press_what_says("Note it");
+        look("paper-error");
+        browser.write("#adopt-adopted", "14 5 2026");
+        browser.write("#adopt-reason", "Minute 2026/41");
+        browser.press_what_says("Note it");
+        look("paper-adopted");
+        council.gateway.scratch.file("rules/rules.toml", RULES.replace("No pears", "No pears and no plums"));
+        council.gateway.signal("HUP");
+        eventually("the reload", || council.gateway.log().contains("reloaded").then_some(()));
+        browser.go(&format!("{}/papers/schedule", council.url));
+        look("paper-stale");
+        browser.press_what_says("14 May 2026 (Minute");
+        look("paper-as-adopted");
+        browser.press_what_says("Papers");
+        look("papers-stale");
+        browser.press_what_says("Today");
+        look("today-stale");
         browser.go(&format!("{}/find", council.url));
         browser.write("#who", "tom@outside.test");
         browser.write("#purpose", "a test");

@@ -10,11 +10,14 @@ use crate::support::{CLERK, loopback, port, say};
 
 mod accessibility;
 mod mine;
+mod papers;
 mod people;
+mod rights;
 #[cfg(feature = "saml")]
 mod saml;
 mod security;
 mod tasks;
+mod today;
 
 const CHAIR: &str = "chair@wragby.test";
 const ELM: &str = "cllr.elm@wragby.test";
@@ -57,24 +60,30 @@ impl Council {
     /// With further rules and tables.
     fn start_with(name: &str, rules: &str, tables: &str) -> Council {
         let bind = loopback(port());
-        Council::launch(name, &bind.to_string(), format!("http://{bind}"), rules, (tables, ""), &[])
+        Council::made(name, &bind.to_string(), format!("http://{bind}"), "", |site| site.rules(rules).table(tables))
+    }
+
+    /// With more in its site file.
+    fn with(name: &str, more: impl FnOnce(Site) -> Site) -> Council {
+        let bind = loopback(port());
+        Council::made(name, &bind.to_string(), format!("http://{bind}"), "", |site| more(site.table(PEOPLE)))
     }
 
     /// With the console there, further tables of its own, and files beside the site file.
     #[cfg(feature = "saml")]
     fn at(name: &str, bind: &str, url: String, tables: &str, files: &[(&str, &str)]) -> Council {
-        Council::launch(name, bind, url, "", (PEOPLE, tables), files)
+        let files = |site| files.iter().fold(site, |site: Site, (name, content)| site.file(name, *content));
+        Council::made(name, bind, url, tables, |site| files(site).table(PEOPLE))
     }
 
-    fn launch(name: &str, bind: &str, url: String, rules: &str, tables: (&str, &str), files: &[(&str, &str)]) -> Council {
+    fn made(name: &str, bind: &str, url: String, tables: &str, more: impl FnOnce(Site) -> Site) -> Council {
         let sink = Sink::start(&["PIPELINING", "8BITMIME", "DSN"]);
-        let site = files.iter().fold(Site::new(name), |site, (name, content)| site.file(name, *content));
-        let gateway = site
-            .rules(&format!("{RULES}{rules}"))
+        let site = Site::new(name)
+            .rules(RULES)
             .listener("in", "connector", "none", "out", "")
             .upstream("out", sink.address, "none", "")
-            .table(&format!("{}\n[console]\nbind = \"{bind}\"\nurl = \"{url}\"\n{}", tables.0, tables.1))
-            .start();
+            .table(&format!("[console]\nbind = \"{bind}\"\nurl = \"{url}\"\n{tables}"));
+        let gateway = more(site).start();
         Council { gateway, sink, url }
     }
 

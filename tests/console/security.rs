@@ -13,7 +13,7 @@ pub(super) struct Reply {
 }
 
 /// One HTTP exchange, written by hand: what a browser would never send must be refused as well.
-fn http(council: &Council, request: &str) -> Reply {
+pub(super) fn http(council: &Council, request: &str) -> Reply {
     let address = council.url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).expect("the console answers");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out can be set");
@@ -84,6 +84,11 @@ fn a_stranger_sees_nothing() {
         "/people/accounts",
         "/mine",
         "/mine/notice",
+        "/rights",
+        "/rights/1",
+        "/retention",
+        "/retention/holds/new",
+        "/receipts/1",
     ] {
         for cookie in ["", "lychgate=", "lychgate=abc", "__Host-lychgate=abc", "lychgate=../../etc"] {
             let reply = get(&council, path, cookie);
@@ -105,11 +110,17 @@ fn a_stranger_sees_nothing() {
         "/mine/held/LG-1",
         "/mine/export",
         "/mine/request",
+        "/rights",
+        "/rights/1/export",
+        "/rights/1/erase",
+        "/retention/purge",
+        "/retention/holds",
+        "/papers/notice/adopt",
     ] {
         assert_eq!(post(&council, path, "", "token=x&reason=y").code, 303, "{path}");
         assert_eq!(
             get(&council, path, "").code,
-            if matches!(path, "/find" | "/access") { 303 } else { 405 },
+            if matches!(path, "/find" | "/access" | "/rights") { 303 } else { 405 },
             "{path}: a state is changed by POST alone"
         );
     }

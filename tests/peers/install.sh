@@ -8,7 +8,7 @@ export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 cache=${1:?the cache folder}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql chromium chromium-driver xmlsec1 php-cli php-xml php-mbstring"
+packages="postfix dovecot-core swaks libnet-ssleay-perl msmtp curl openssl ca-certificates python3 libgnutls-dane0 libidn12 libdb5.3 libpcre2-8-0 libclamav12 python3-dkim postgresql chromium chromium-driver poppler-utils xmlsec1 php-cli php-xml php-mbstring"
 # What the feature saml is built with.
 packages="$packages libxmlsec1-dev libxml2-dev libssl-dev pkg-config libclang1-14 libclang-common-14-dev"
 command -v node >/dev/null || packages="$packages nodejs"

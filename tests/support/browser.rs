@@ -139,6 +139,19 @@ impl Browser {
         self.ask("POST", "/execute/async", &json!({ "script": script, "args": [] }))
     }
 
+    /// A cookie's value, which no script of a page is shown.
+    pub fn cookie(&self, name: &str) -> String {
+        let found = self.ask("GET", &format!("/cookie/{name}"), &Value::Null);
+        found["value"].as_str().unwrap_or_else(|| panic!("no cookie {name}: {found}")).to_string()
+    }
+
+    /// The page as it is printed on A4, PDF. The page's own margins hold.
+    pub fn print(&self) -> Vec<u8> {
+        let asked = json!({ "page": { "width": 21.0, "height": 29.7 }, "margin": { "top": 1, "bottom": 1, "left": 1, "right": 1 }, "background": true });
+        let made = self.ask("POST", "/print", &asked);
+        super::unbase64(made.as_str().unwrap_or_else(|| panic!("no PDF: {made}")))
+    }
+
     /// A picture of the whole page, PNG.
     pub fn picture(&self, path: &Path) {
         let shot =

@@ -47,6 +47,16 @@ pub fn certificates() -> &'static Certificates {
     })
 }
 
+/// A certificate of the gateway's that it signed itself and that ends on this day (UTC, midnight), with its key: PEM.
+pub fn ending(year: i32, month: u8, day: u8) -> (String, String) {
+    let key = KeyPair::generate().expect("a key can be made");
+    let mut params = CertificateParams::new(vec![GATEWAY.to_string()]).expect("the name is good");
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year, month, day);
+    let certificate = params.self_signed(&key).expect("a certificate can be signed");
+    (certificate.pem(), key.serialize_pem())
+}
+
 fn issue(issuer: &Issuer<'_, KeyPair>, names: &[&str]) -> Identity {
     let key = KeyPair::generate().expect("a key can be made");
     let mut params = CertificateParams::new(names.iter().map(|n| n.to_string()).collect::<Vec<_>>()).expect("the names are good");

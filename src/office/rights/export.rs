@@ -32,6 +32,16 @@ pub struct Exported {
     pub looked_at: usize,
 }
 
+/// An export, before anybody has it.
+pub struct Export {
+    /// A page to read and print, HTML.
+    pub page: String,
+    pub json: Vec<u8>,
+    pub messages: usize,
+    pub in_custody: usize,
+    pub looked_at: usize,
+}
+
 /// Writes `index.html` and `export.json` into a folder that only its owner can read. Nothing that is there is overwritten.
 #[expect(clippy::too_many_arguments, reason = "what is asked, of what, when and by whom")]
 pub fn export(
@@ -44,34 +54,23 @@ pub fn export(
     zone: &TimeZone,
     doer: &Doer,
 ) -> Result<Exported, Fault> {
-    let person = address(person)?;
-    doer.log(options, Right::Rights, "exported what is held", about(&person))?;
-    let found = gather(settings, options, custody, &person, now, zone, doer)?;
+    let export = gather(settings, options, custody, person, now, zone, doer)?;
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| Fault::Io { path, source }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(io(out))?;
-    let files = [(out.join("export.json"), found.json), (out.join("index.html"), found.page)];
+    let files = [(out.join("export.json"), export.json), (out.join("index.html"), export.page.into_bytes())];
     for (path, octets) in &files {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;
         file.write_all(octets).and_then(|()| file.sync_all()).map_err(io(path))?;
     }
     let [(json, _), (page, _)] = files;
-    Ok(Exported { page, json, messages: found.messages, in_custody: found.in_custody, looked_at: found.looked_at })
+    Ok(Exported { page, json, messages: export.messages, in_custody: export.in_custody, looked_at: export.looked_at })
 }
 
-/// An export that is not written anywhere yet.
-pub struct Found {
-    pub page: Vec<u8>,
-    pub json: Vec<u8>,
-    pub messages: usize,
-    pub in_custody: usize,
-    pub looked_at: usize,
-}
-
-/// Puts it together, with everybody else masked. Whoever calls this has written to the access log who asks, and why.
-pub(in crate::office) fn gather(
+/// Everything that is held of a person, for that person. The access log hears of it first.
+pub fn gather(
     settings: &Settings,
     options: &Options,
     custody: Option<&mut dyn Custody>,
@@ -79,7 +78,22 @@ pub(in crate::office) fn gather(
     now: Timestamp,
     zone: &TimeZone,
     doer: &Doer,
-) -> Result<Found, Fault> {
+) -> Result<Export, Fault> {
+    let person = address(person)?;
+    doer.log(options, Right::Rights, "exported what is held", about(&person))?;
+    put_together(settings, options, custody, &person, now, zone, doer)
+}
+
+/// The same, of a normal address, where whoever calls this has written to the access log who asks, and why.
+pub(in crate::office) fn put_together(
+    settings: &Settings,
+    options: &Options,
+    custody: Option<&mut dyn Custody>,
+    person: &str,
+    now: Timestamp,
+    zone: &TimeZone,
+    doer: &Doer,
+) -> Result<Export, Fault> {
     let mut keeping = Keeping::open(options)?;
     let dossier = keeping.dossier(person, &Masks::council(settings), now.as_millisecond())?;
     let references: Vec<String> = dossier.rows.iter().map(|r| r.row.reference.clone()).collect();
@@ -88,9 +102,9 @@ pub(in crate::office) fn gather(
     let masks = Masks::new(settings, person);
     let mut value = document(settings, options, &dossier, &parcels, &looked, &masks, now, doer);
     masks.json(&mut value);
-    Ok(Found {
+    Ok(Export {
+        page: super::page::page(&value, zone),
         json: serde_json::to_vec_pretty(&value).expect("a JSON value is JSON"),
-        page: super::page::page(&value, zone).into_bytes(),
         messages: dossier.rows.len(),
         in_custody: parcels.len(),
         looked_at: looked.len(),

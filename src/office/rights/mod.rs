@@ -5,8 +5,8 @@ mod export;
 mod page;
 pub mod requests;
 
-pub(in crate::office) use export::gather;
-pub use export::{Exported, Found, export};
+pub(in crate::office) use export::put_together;
+pub use export::{Export, Exported, export, gather};
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::roles::Right;
 use super::{Doer, Fault, about, address};
 use crate::config::Settings;
 use crate::records::custody::Custody;
-use crate::records::rights::{self, Note};
+use crate::records::rights::{self, Erased, Note};
 use crate::records::trace::Question;
 use crate::records::{Keeping, Options};
 
@@ -47,10 +47,12 @@ pub struct Erasure {
     pub in_custody: Vec<String>,
     /// What else stays, and why.
     pub stays: Vec<&'static str>,
+    /// The number of the signed receipt; none while nothing was erased.
+    pub receipt: Option<u64>,
 }
 
 /// What an erasure leaves, and why: also in the README.
-const STAYS: [&str; 5] = [
+pub const STAYS: [&str; 5] = [
     "The access log still says who looked at this person's rows and why: the council must be able to show it (UK GDPR Article 5(2), 17(3)(b)). It goes after its own retention.",
     "Counts by hour, rule and outcome name nobody.",
     "Who was told what (one week) and how much somebody sent (hours) are hashes that cannot be listed; they go by themselves.",
@@ -70,7 +72,26 @@ pub fn erase(
     let person = address(person)?;
     doer.log(options, Right::Rights, "erased what is held", about(&person))?;
     let erased = Keeping::open(options)?.erase(&person, &Masks::council(settings), now.as_millisecond())?;
-    let parcels = custody.map(|c| rights::parcels(c, &person, &[])).transpose()?.unwrap_or_default();
+    told(erased, custody, &person)
+}
+
+/// What an erasure would take now, and what it would leave. Nothing is changed; that somebody looked is logged.
+pub fn would_erase(
+    settings: &Settings,
+    options: &Options,
+    custody: Option<&mut dyn Custody>,
+    person: &str,
+    now: Timestamp,
+    doer: &Doer,
+) -> Result<Erasure, Fault> {
+    let person = address(person)?;
+    doer.log(options, Right::Rights, "looked what an erasure would take", about(&person))?;
+    let erased = Keeping::open(options)?.would_erase(&person, &Masks::council(settings), now.as_millisecond())?;
+    told(erased, custody, &person)
+}
+
+fn told(erased: Erased, custody: Option<&mut dyn Custody>, person: &str) -> Result<Erasure, Fault> {
+    let parcels = custody.map(|c| rights::parcels(c, person, &[])).transpose()?.unwrap_or_default();
     let mut in_custody: Vec<String> = parcels.into_iter().map(|p| p.reference).collect();
     in_custody.sort();
     in_custody.dedup();
@@ -81,5 +102,6 @@ pub fn erase(
         kept: erased.kept,
         in_custody,
         stays: STAYS.to_vec(),
+        receipt: erased.receipt,
     })
 }

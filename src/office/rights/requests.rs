@@ -61,13 +61,16 @@ pub fn change(options: &Options, id: i64, change: Change, on: Date, doer: &Doer)
         Change::Close => ("closed", request.close(on, &doer.purpose)),
     };
     done.map_err(|why| Fault::Request(id, why))?;
-    let of = if request.kind == Kind::Breach {
-        Question { reference: Some(request.person.clone()), ..Question::default() }
-    } else {
-        about(&request.person)
-    };
-    doer.log(options, Right::Rights, &format!("{verb} request {id}"), of)?;
+    doer.log(options, Right::Rights, &format!("{verb} request {id}"), of(&request))?;
     keeping.put_request(&mut request)?;
+    Ok(request)
+}
+
+/// One request. That somebody looked is logged, beside the person's name.
+pub fn one(options: &Options, id: i64, doer: &Doer) -> Result<Request, Fault> {
+    doer.may(Right::Rights)?;
+    let request = Keeping::open(options)?.requests()?.into_iter().find(|r| r.id == id).ok_or(Fault::NoRequest(id))?;
+    doer.log(options, Right::Rights, &format!("looked at request {id}"), of(&request))?;
     Ok(request)
 }
 
@@ -75,6 +78,15 @@ pub fn change(options: &Options, id: i64, change: Change, on: Date, doer: &Doer)
 pub fn list(options: &Options, doer: &Doer) -> Result<Vec<Request>, Fault> {
     doer.log(options, Right::Rights, "listed people's requests", Question::default())?;
     Ok(Keeping::open(options)?.requests()?)
+}
+
+/// The question that stands for a request's person in the access log; of a breach its message.
+fn of(request: &Request) -> Question {
+    if request.kind == Kind::Breach {
+        Question { reference: Some(request.person.clone()), ..Question::default() }
+    } else {
+        about(&request.person)
+    }
 }
 
 /// What is due within the next days or over it already, for the digest: without the person's address.

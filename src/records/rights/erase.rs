@@ -21,10 +21,12 @@ use super::dossier::pair_hashes;
 use super::search;
 use crate::records::database::{Statements, values};
 use crate::records::holds::{Net, Scope};
-use crate::records::keeping::{Keeping, Named};
+use crate::records::keeping::{Keeping, Named, reading};
 use crate::records::keyring::{Keyring, Period, millis};
+use crate::records::receipts::{self, ErasureReceipt, Receipt};
 use crate::records::retention::count_removed;
 use crate::records::sealing::{Kind, Nonces, RowPlace, Table};
+use crate::records::store::SERIAL;
 use crate::records::trace::normal;
 use crate::records::{Options, RecordClass, StoreError, row};
 use aws_lc_rs::aead::NONCE_LEN;
@@ -40,6 +42,9 @@ pub struct Erased {
     pub kept: BTreeMap<String, u64>,
     /// Pairs with a council address in the index of past mail.
     pub contacts: u64,
+    /// The number of the signed receipt; none while nothing was erased.
+    #[serde(default)]
+    pub receipt: Option<u64>,
 }
 
 /// Whom to forget again, as the keyring remembers it.
@@ -67,11 +72,71 @@ impl Keeping {
             &Forgotten { person: person.clone(), council: council.to_vec(), until },
         )?;
         self.ring.remember_erasure(number, now.saturating_add(self.longest()), &sealed)?;
-        let erased = self.forget(&person, council, until)?;
-        self.db.statements().execute("INSERT INTO erased (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", values![number])?;
+        let mut erased = self.forget(&person, council, until)?;
+        erased.receipt = Some(self.note_erased(number, &erased)?);
         // Deleted octets are overwritten; the log that held them is emptied.
         self.db.reclaim()?;
         Ok(erased)
+    }
+
+    /// What [`Keeping::erase`] would do now. Nothing is changed.
+    pub fn would_erase(&mut self, person: &str, council: &[String], now: i64) -> Result<Erased, StoreError> {
+        let person = normal(person);
+        let until = Timestamp::from_millisecond(now).map_err(|_| StoreError::Damaged)?;
+        let scope = Scope { person: Some(person.clone()), until: Some(until), ..Scope::default() };
+        let mut others: Vec<String> = council.iter().map(|a| normal(a)).collect();
+        let Keeping { db, ring, .. } = self;
+        reading(db, |tx| {
+            let mut erased = Erased::default();
+            let net = Net::all(tx, ring)?;
+            net.is_whole()?;
+            let mut found = Vec::new();
+            search::live(tx, ring, &scope, &mut |f, _| {
+                found.push((f.id, normal(&f.row.sender), f.recipient));
+                Ok(())
+            })?;
+            for (id, sender, recipient) in found {
+                let cases = net.cases_of(tx, id)?;
+                if !cases.is_empty() {
+                    cases.into_iter().for_each(|(case, _)| *erased.kept.entry(case).or_insert(0) += 1);
+                } else if sender == person {
+                    erased.rows_deleted += 1;
+                } else if recipient.is_some() {
+                    erased.rows_cleared += 1;
+                    others.push(sender);
+                }
+            }
+            others.sort();
+            others.dedup();
+            for period in ring.periods(RecordClass::Contacts, i64::MIN, i64::MAX)? {
+                for hash in others.iter().flat_map(|other| pair_hashes(&period.key, &person, other)) {
+                    let there = "SELECT count(*) FROM past WHERE period = ?1 AND hash = ?2";
+                    erased.contacts += tx.number(there, values![period.starts, hash])?.cast_unsigned();
+                }
+            }
+            Ok(erased)
+        })
+    }
+
+    /// Notes, with its signed receipt, that this database has forgotten; says the receipt's number.
+    fn note_erased(&mut self, number: i64, erased: &Erased) -> Result<u64, StoreError> {
+        let signer = receipts::signer(&mut self.ring)?;
+        let mut receipt = Receipt {
+            time: Timestamp::now(),
+            held_back: erased.kept.clone(),
+            erasure: Some(ErasureReceipt {
+                rows_deleted: erased.rows_deleted,
+                rows_cleared: erased.rows_cleared,
+                contacts: erased.contacts,
+            }),
+            ..Receipt::default()
+        };
+        self.db.transaction(|tx| {
+            tx.serial(SERIAL)?;
+            tx.execute("INSERT INTO erased (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", values![number])?;
+            receipts::issue(tx, &signer, &mut receipt)
+        })?;
+        Ok(receipt.number)
     }
 
     /// A backup can be read for as long as the last key lives that was in use when it was made.
@@ -233,8 +298,8 @@ pub(in crate::records) fn again(options: &Options, now: i64) -> Result<usize, St
             tracing::error!(event = "erasure_unreadable", number, "whom to forget again cannot be read: the keyring was altered");
             continue;
         };
-        keeping.forget(&forgotten.person, &forgotten.council, forgotten.until)?;
-        keeping.db.statements().execute("INSERT INTO erased (id) VALUES (?1) ON CONFLICT (id) DO NOTHING", values![number])?;
+        let erased = keeping.forget(&forgotten.person, &forgotten.council, forgotten.until)?;
+        keeping.note_erased(number, &erased)?;
         done += 1;
     }
     if done > 0 {

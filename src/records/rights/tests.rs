@@ -280,8 +280,18 @@ fn what_is_erased_cannot_be_found_and_what_is_held_stays() {
             .map(|p| p.key.hash(crate::records::sealing::Kind::Recipient, ASHBY).to_be_bytes())
             .collect();
         assert!(hashes.iter().any(|h| occurs(options, h)), "the search finds what is there");
-        let erased = keeping.erase(ASHBY, &[CLERK.into()], now() + 1).unwrap();
+        let would = keeping.would_erase(ASHBY, &[CLERK.into()], now() + 1).unwrap();
+        assert!(hashes.iter().any(|h| occurs(options, h)), "to ask what would go takes nothing");
+        let mut erased = keeping.erase(ASHBY, &[CLERK.into()], now() + 1).unwrap();
         assert_eq!((erased.rows_deleted, erased.rows_cleared), (1, 1));
+        // The receipt has the numbers, and nobody's name; it stands in the chain with those of purges.
+        let signed = keeping.receipt(erased.receipt.take().unwrap()).unwrap().unwrap();
+        let receipt = signed.receipt().unwrap();
+        let told = receipt.erasure.unwrap();
+        assert_eq!((told.rows_deleted, told.rows_cleared, told.contacts), (1, 1, erased.contacts));
+        assert_eq!(receipt.held_back, erased.kept);
+        assert!(!signed.body.contains('@') && keeping.verify_receipts().unwrap().faults.is_empty());
+        assert_eq!(would, erased, "what was shown before is what was done");
         assert_eq!(erased.kept.into_iter().collect::<Vec<_>>(), [("2026/41".to_string(), 1)]);
         let dossier = keeping.dossier(ASHBY, &[CLERK.into()], now()).unwrap();
         assert_eq!(references(&dossier), [("LG-DDDD", Part::Recipient)]);
