@@ -32,12 +32,14 @@ pub(super) fn line(hold: &Hold, keeps: &Keeps, zone: &TimeZone) -> Line {
     let scope = hold.scope.words();
     let mut letters = scope.chars();
     let scope = letters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default() + letters.as_str();
-    let messages = if keeps.messages > 0 { format!(", and {} held messages with their content", keeps.messages) } else { String::new() };
+    let counted = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let messages =
+        if keeps.messages > 0 { format!(", and {} with content", counted(keeps.messages, "held message")) } else { String::new() };
     Line {
         id: hold.id,
         case: hold.case.clone(),
         scope,
-        keeps: format!("{} rows, {} of them beyond their time{messages}", keeps.rows, keeps.held_back),
+        keeps: format!("{}, {} of them beyond their time{messages}", counted(keeps.rows, "row"), keeps.held_back),
         until: day(hold.expires, zone),
         soon: hold.expires.duration_since(Timestamp::now()) < SignedDuration::from_hours(14 * 24),
     }

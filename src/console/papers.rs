@@ -88,7 +88,7 @@ fn words(standing: &Standing) -> (Option<(&'static str, &'static str)>, String) 
             };
             let has = if or.is_empty() { " has" } else { " have" };
             (
-                Some(("Stale", "orange")),
+                Some(("Changed", "orange")),
                 format!("Stale: the configuration{or}{has} changed since it was adopted on {} ({}).", day(one.adopted), one.reference),
             )
         }

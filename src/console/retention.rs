@@ -128,12 +128,16 @@ fn name(class: &str) -> &'static str {
 /// What a receipt is of, in a few words.
 fn in_short(receipt: &Receipt) -> String {
     if let Some(erasure) = receipt.erasure {
-        return format!("an erasure: {} rows", erasure.rows_deleted + erasure.rows_cleared);
+        return format!("an erasure: {}", counted(erasure.rows_deleted + erasure.rows_cleared, "row"));
     }
     let rows: u64 = receipt.classes.iter().map(|class| class.rows).sum();
     let keys: u64 = receipt.classes.iter().map(|class| class.keys).sum();
     let asked = if receipt.asked { ", asked for" } else { "" };
-    format!("a purge{asked}: {rows} rows, {keys} keys")
+    format!("a purge{asked}: {}, {}", counted(rows, "row"), counted(keys, "key"))
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// First asks whether they are sure, then does it.

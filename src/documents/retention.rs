@@ -32,7 +32,7 @@ pub(super) fn schedule(settings: &Settings, live: Option<&Live>) -> Vec<Part> {
         "Deleted from the front; what is left stays provable",
     ));
     rows.push(row("Counts by the hour", "How many, by rule and outcome; nobody's name", "25 months".into(), "Deleted"));
-    rows.push(row("Receipts of purges", "How much went, under which rule; nobody's name", "25 months".into(), "Deleted"));
+    rows.push(row("Receipts of purges and erasures", "How much went, under which rule; nobody's name", "25 months".into(), "Deleted"));
     let mut out = vec![
         Part::Table(["What", "What is in it", "How long", "Then"].map(String::from).to_vec(), rows),
         say(

@@ -170,6 +170,8 @@ fn on_paper_there_is_the_paper_and_nothing_else() {
                 assert!(!flat.contains(other), "{name} has {other:?} on paper: {flat}");
             }
             let pages: Vec<&str> = text.split('\u{c}').filter(|page| !page.trim().is_empty()).collect();
+            let numbered = |(n, page): (usize, &&str)| page.contains(&format!("{} of {}", n + 1, pages.len()));
+            assert!(pages.iter().enumerate().all(numbered), "{name}: each page bears its number: {text}");
             match name {
                 "review" => {
                     let with_rules: Vec<&&str> = pages.iter().filter(|p| p.contains("marmalade")).collect();

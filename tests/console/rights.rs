@@ -98,10 +98,7 @@ fn a_request_for_a_copy_is_answered_from_start_to_close() {
         ] {
             assert!(page.head.contains(wanted), "{wanted} in {}", page.head);
         }
-        assert!(
-            !page.head.to_lowercase().contains("jo@") && page.body.contains(JO) && page.body.contains("The hedge") == false,
-            "no text is kept"
-        );
+        assert!(!page.head.to_lowercase().contains("jo@") && page.body.contains(JO) && !page.body.contains("The hedge"), "no text is kept");
         let data = export(&council, &browser, 1);
         assert_eq!((data["messages"].as_array().map(Vec::len), data["person"].as_str()), (Some(2), Some(JO)));
         let looked = data["looked_at"].to_string();
@@ -190,7 +187,7 @@ fn an_erasure_stops_at_a_hold_and_goes_on_without_it() {
         browser.press_what_says("This is the right person");
         browser.press_what_says("Erase for good");
         let shown = browser.text();
-        assert!(shown.contains("2 cleared") && shown.contains("Signed and whole") && !shown.contains("@"), "{shown}");
+        assert!(shown.contains("2 rows cleared") && shown.contains("Signed and whole") && !shown.contains(JO), "{shown}");
         assert!(shown.contains("The access log still says who looked"), "what stays is said: {shown}");
         assert_eq!(export_of(&council, &browser), 0);
         let verified = council.gateway.command(&["retention", "receipts", "--verify"]);
@@ -227,7 +224,7 @@ fn a_hold_takes_two_people_where_the_council_says_so() {
     let whole = format!("case=2026%2F41&reason=x&person={JO}&expires=27+3+2030");
     let alone = sent(&council, &clerk, "/retention/holds", &whole);
     assert!(
-        alone.code == 200 && alone.body.contains("that takes two people") || alone.body.contains("That takes two people"),
+        alone.code == 200 && alone.body.contains("There is a problem") && alone.body.contains("That takes two people"),
         "{}",
         alone.body
     );
@@ -263,8 +260,6 @@ fn a_hold_takes_two_people_where_the_council_says_so() {
             assert!(clerk.text().contains("Monday 30 June 2031"), "{}", clerk.text());
         } else {
             clerk.press_what_says("to go for good");
-            clerk.run("document.querySelectorAll('form[action$=\"/lift\"] button')[0].scrollIntoView()");
-            // The heading says the same as the button, and is none.
             clerk.press_what_says("Lift it");
             assert!(clerk.text().contains("There is no hold"), "{}", clerk.text());
         }
