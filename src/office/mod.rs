@@ -10,6 +10,7 @@ pub mod backup;
 pub mod breach;
 pub mod desk;
 pub mod digest;
+pub mod explain;
 pub mod glass;
 pub mod held;
 pub mod holds;

@@ -85,7 +85,17 @@ fn leaving(explained: &Explained, verdict: &Verdict) -> Vec<String> {
 /// A paragraph or a page, for reading.
 pub fn text(explained: &Explained, settings: &Settings, listener: &Listener) -> String {
     let mut out = format!("{}\n", printable(&explained.file));
-    let mut say = |indent: usize, text: &str| wrap(&mut out, indent, text);
+    for (indent, line) in lines(explained, settings, listener) {
+        wrap(&mut out, indent, &line);
+    }
+    out.push('\n');
+    out
+}
+
+/// The same line by line, each with how far it is set in: 2, 4 or 6.
+pub fn lines(explained: &Explained, settings: &Settings, listener: &Listener) -> Vec<(usize, String)> {
+    let mut out = Vec::new();
+    let mut say = |indent: usize, text: &str| out.push((indent, printable(text)));
     let from = match &explained.envelope.reverse_path {
         ReversePath::Null => "nobody (<>)",
         ReversePath::Address(address) => address.as_str(),
@@ -117,11 +127,11 @@ pub fn text(explained: &Explained, settings: &Settings, listener: &Listener) -> 
             }
         }
     }
-    out.push('\n');
     out
 }
 
-fn headline(verdict: &Verdict) -> &'static str {
+/// What would become of it, in a few words.
+pub fn headline(verdict: &Verdict) -> &'static str {
     match &verdict.disposition {
         Disposition::Deliver if verdict.route.drop.is_some() => "TAKEN AND DROPPED",
         Disposition::Deliver if verdict.splits() => "DELIVERED in copies",

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::config::{Diagnostics, load_with};
 
@@ -41,24 +43,22 @@ fn the_envelope_is_what_is_said_or_what_the_message_says() {
         b"From: Jo <jo@wragby.gov.uk>\r\nTo: a@x.example, g: b@x.example, A@X.example;\r\nCc: c@y.example\r\n\r\nx\r\n".to_vec(),
     );
     let texts = |e: &Envelope| e.recipients.iter().map(|r| r.address.as_str().to_owned()).collect::<Vec<_>>();
-    let found = envelope(&Args::default(), &message).unwrap();
+    let found = envelope(&Supposed::default(), &message).unwrap();
     assert_eq!(found.reverse_path.as_str(), "jo@wragby.gov.uk");
     assert!(texts(&found).contains(&"a@x.example".to_owned()) && texts(&found).contains(&"c@y.example".to_owned()));
-    let args = Args { mail_from: Some("<>".into()), rcpt_to: vec!["<z@z.example>".into()], ..Args::default() };
+    let args = Supposed { mail_from: Some("<>".into()), rcpt_to: vec!["<z@z.example>".into()], ..Supposed::default() };
     let given = envelope(&args, &message).unwrap();
     assert_eq!((given.reverse_path, texts(&envelope(&args, &message).unwrap())), (ReversePath::Null, vec!["z@z.example".to_owned()]));
-    assert!(envelope(&Args { rcpt_to: vec!["nobody".into()], ..Args::default() }, &message).is_err());
+    assert!(envelope(&Supposed { rcpt_to: vec!["nobody".into()], ..Supposed::default() }, &message).is_err());
 }
 
 #[test]
 fn both_forms_of_a_plain_message() {
     let s = settings("");
-    let dir = std::env::temp_dir().join(format!("lychgate-explain-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    let file = dir.join("a\u{1b}[2J.eml");
-    std::fs::write(&file, "From: clerk@wragby.gov.uk\nTo: ann@gmail.com\nSubject: hello\n\nx\n").unwrap();
-    let args = Args { all: true, ..Args::default() };
-    let explained = explain(&args, &s, &s.listeners[0], &file).unwrap();
+    let file = || "a\u{1b}[2J.eml".to_string();
+    let text = b"From: clerk@wragby.gov.uk\nTo: ann@gmail.com\nSubject: hello\n\nx\n";
+    let args = Supposed { all: true, ..Supposed::default() };
+    let explained = explain(&args, &s, &s.listeners[0], file(), text).unwrap();
     let json: serde_json::Value = serde_json::from_str(&show::json(&explained)).unwrap();
     assert_eq!(
         (json["disposition"].as_str(), json["reply"].is_null(), json["facts"]["direction"].as_str()),
@@ -68,10 +68,7 @@ fn both_forms_of_a_plain_message() {
     let text = show::text(&explained, &s, &s.listeners[0]);
     assert!(text.contains("DELIVERED, unchanged") && text.contains("The client hears the provider's own answer."), "{text}");
     assert!(!text.contains('\u{1b}'), "a file's name cannot move the cursor");
-    assert!(explain(&args, &s, &s.listeners[0], Path::new("/nonexistent.eml")).is_err());
-    std::fs::write(&file, "From: clerk@wragby.gov.uk\nTo: ann@gmail.com\n\nx\0\n").unwrap();
-    let refused = explain(&args, &s, &s.listeners[0], &file).unwrap();
+    let refused = explain(&args, &s, &s.listeners[0], file(), b"From: clerk@wragby.gov.uk\nTo: ann@gmail.com\n\nx\0\n").unwrap();
     let json: serde_json::Value = serde_json::from_str(&show::json(&refused)).unwrap();
     assert_eq!((json["disposition"].as_str(), json["reply"].as_str()), (Some("reject"), Some("554 5.6.0 The message has a NUL character")));
-    std::fs::remove_dir_all(&dir).unwrap();
 }
