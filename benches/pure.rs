@@ -217,6 +217,7 @@ fn loaded(files: &[(&str, &str)]) -> Result<Policy, Diagnostics> {
         listeners: &listeners,
         source: None,
         tune: &[],
+        desk: Default::default(),
         sources: Sources::ALL,
     };
     let files: Vec<_> = files.iter().map(|(name, text)| Arc::new(Source { name: (*name).into(), text: (*text).into() })).collect();

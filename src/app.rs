@@ -4,6 +4,7 @@
 //! others only the store's queue and a few counters. One more thread keeps the store's, the outbox's and the metrics' tasks.
 
 mod care;
+mod rules;
 mod upkeep;
 
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -128,6 +129,7 @@ pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
     }
     note_people(&metrics, &settings);
     let drain = settings.limits.drain;
+    let left_out = settings.rules.left_out.clone();
     let site = Site::new(settings, 1)?;
     let shared = Arc::new(Shared::new(site, recorder, outbox, metrics.clone()));
     if let Some(outbox) = &shared.outbox {
@@ -170,7 +172,7 @@ pub fn start(file: PathBuf, settings: Settings) -> anyhow::Result<Running> {
     drop(guard);
     metrics.health().set_stage(observe::Stage::Running);
     metrics.health().set(Part::Listeners, PartState::Ok);
-    metrics.health().set(Part::Rules, PartState::Ok);
+    rules::are(&metrics, left_out.as_deref());
     Ok(Running { shared, metrics, stop, workers, keeper, drain, console, reloader })
 }
 
@@ -232,6 +234,11 @@ impl Reloader {
             Err(why)
         };
         let Some(settings) = loaded else { return refused(format!("\n{diagnostics}")) };
+        // Without what was changed at the desk only where it was so before: the rules that hold are not lost by a reload.
+        if settings.rules.left_out.is_some() && old.settings.rules.left_out.is_none() {
+            return refused(format!("\n{diagnostics}"));
+        }
+        let left_out = settings.rules.left_out.clone();
         let same = settings.listeners.len() == old.settings.listeners.len()
             && settings.listeners.iter().zip(&old.settings.listeners).all(|(a, b)| a.bind == b.bind && a.name == b.name);
         if !same || settings.records.database != old.settings.records.database {
@@ -256,7 +263,7 @@ impl Reloader {
                 upkeep::loaded(&site.settings, metrics.health());
                 self.shared.site.store(Arc::new(site));
                 metrics.reloads.inc();
-                metrics.health().set(Part::Rules, PartState::Ok);
+                rules::are(metrics, left_out.as_deref());
                 tracing::info!(event = "reloaded");
                 Ok(())
             }

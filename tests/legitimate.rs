@@ -106,6 +106,7 @@ impl Parish {
             listeners: &listeners,
             source: None,
             tune: &[],
+            desk: Default::default(),
             sources: Sources::ALL,
             malformed: Malformed::Judge,
             bank_accounts: &[],

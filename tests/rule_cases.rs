@@ -85,6 +85,7 @@ pub fn load_as(files: &[Arc<Source>], mode: Mode, malformed: Malformed) -> (Opti
         listeners: &listeners,
         source: None,
         tune: &[],
+        desk: Default::default(),
         sources: Sources::ALL,
     };
     let mut diagnostics = Diagnostics::new();
@@ -583,6 +584,7 @@ fn tuning_and_expectations() {
             listeners: &[],
             source: Some(&source),
             tune: &tuned,
+            desk: Default::default(),
             sources: Sources::ALL,
         };
         let mut diagnostics = Diagnostics::new();

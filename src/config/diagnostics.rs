@@ -59,6 +59,11 @@ impl Diagnostics {
         self.add(Level::Error, None, message.into(), help.into());
     }
 
+    /// What the operator should know of no place in a file.
+    pub fn warning_without_place(&mut self, message: impl Into<String>, help: impl Into<String>) {
+        self.add(Level::Warning, None, message.into(), help.into());
+    }
+
     fn add(&mut self, level: Level, at: Option<(Arc<Source>, Range<usize>)>, message: String, help: String) {
         self.list.push(Diagnostic { level, message, help: (!help.is_empty()).then_some(help), at });
     }

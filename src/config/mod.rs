@@ -4,6 +4,7 @@
 //! It reads files and never writes one. A secret is read from a file of its own or from the environment, never from the site file.
 
 pub mod at_desk;
+pub mod desk;
 pub mod diagnostics;
 mod files;
 pub mod markup;
@@ -46,18 +47,51 @@ pub fn find(given: Option<&Path>) -> PathBuf {
     if !here.exists() && there.exists() { there } else { here }
 }
 
-/// Reads a site file and the rules it names. None where there is an error; all of them are in `diagnostics`, warnings too.
+/// Reads a site file and the rules it names, with what was changed at the desk. None where there is an error; all of them are in
+/// `diagnostics`, warnings too. Where only what was changed at the desk is at fault, it is left out, its faults are warnings, and
+/// `Settings::rules` says so: nobody at the desk can keep the gateway from starting.
 pub fn load(path: &Path, diagnostics: &mut Diagnostics) -> Option<Settings> {
     let text = read(path, diagnostics)?;
-    let base = path.parent().unwrap_or(Path::new(""));
-    load_text(&path.display().to_string(), text, base, diagnostics)
+    let mut found = Diagnostics::new();
+    let loaded = load_file(path, text.clone(), Which::Site, &mut found);
+    if loaded.settings.is_some() || !loaded.desk {
+        diagnostics.extend(found);
+        return loaded.settings;
+    }
+    let alone = load_file(path, text, Which::Operator, diagnostics).settings;
+    alone.map(|settings| without_desk(settings, found, diagnostics))
+}
+
+/// The operator's files alone are good: what is wrong is what was changed at the desk.
+fn without_desk(mut settings: Settings, found: Diagnostics, diagnostics: &mut Diagnostics) -> Settings {
+    let faults: Vec<Diagnostic> = found.iter().filter(|d| d.level == Level::Error).cloned().collect();
+    let words: Vec<&str> = faults.iter().map(|d| d.message.as_str()).take(5).collect();
+    settings.rules.left_out = Some(words.join("; "));
+    diagnostics.warning_without_place(
+        "what was changed at the desk has faults and is left out: the operator's own rules are in force",
+        "Mend it under Rules in the console, or put an earlier version back there.",
+    );
+    for fault in faults {
+        diagnostics.push(Diagnostic { level: Level::Warning, ..fault });
+    }
+    settings
+}
+
+/// As [`load`], with this in place of what was changed at the desk. A fault of it is an error.
+pub fn load_proposed(path: &Path, overlay: &desk::Overlay, diagnostics: &mut Diagnostics) -> Option<Settings> {
+    let text = read(path, diagnostics)?;
+    load_file(path, text, Which::Proposed(overlay), diagnostics).settings
 }
 
 /// As [`load`], with the rules at `rules` in place of those that the site file names.
 pub fn load_with_rules(path: &Path, rules: &[PathBuf], diagnostics: &mut Diagnostics) -> Option<Settings> {
     let text = read(path, diagnostics)?;
+    load_file(path, text, Which::Other(rules), diagnostics).settings
+}
+
+fn load_file(path: &Path, text: String, which: Which<'_>, diagnostics: &mut Diagnostics) -> Loaded {
     let base = path.parent().unwrap_or(Path::new(""));
-    load_as(&path.display().to_string(), text, base, &|variable| std::env::var(variable).ok(), Some(rules), diagnostics)
+    load_as(&path.display().to_string(), text, base, &|variable| std::env::var(variable).ok(), which, diagnostics)
 }
 
 /// As [`load`], of a text that is called `name` in diagnostics; relative paths are relative to `base`.
@@ -73,33 +107,64 @@ pub fn load_with(
     environment: &dyn Fn(&str) -> Option<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Settings> {
-    load_as(name, text, base, environment, None, diagnostics)
+    load_as(name, text, base, environment, Which::Site, diagnostics).settings
 }
 
-/// `other_rules`: in place of those that the site file names.
+/// Which rules are read.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// Those that the site file names, with what was changed at the desk.
+    Site,
+    /// Those that the site file names.
+    Operator,
+    /// Those that the site file names, with this.
+    Proposed(&'a desk::Overlay),
+    /// These.
+    Other(&'a [PathBuf]),
+}
+
+struct Loaded {
+    settings: Option<Settings>,
+    /// Something was changed at the desk.
+    desk: bool,
+}
+
 fn load_as(
     name: &str,
     text: String,
     base: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
-    other_rules: Option<&[PathBuf]>,
+    which: Which<'_>,
     diagnostics: &mut Diagnostics,
-) -> Option<Settings> {
+) -> Loaded {
     let mut found = Diagnostics::new();
     let source = Arc::new(Source { name: name.to_owned(), text });
     let parsed = syntax::parse(&source, &mut found);
     let options = options::read(&source, &parsed, &mut found);
     let files = files::Files { source: &source, base, environment };
+    let folder = resolve::desk_folder(&options, &files);
+    let mut desk = false;
+    let mut standing = desk::Files::default();
     let compile =
         |council: &settings::Council, people: &settings::People, markings: &settings::Markings, encryption: &_, d: &mut Diagnostics| {
-            let sources = match other_rules {
-                Some(paths) => rules::find(paths, d),
-                None => rules::find(&rule_paths(&options, &files, d), d),
+            let overlay = overlay(which, folder.as_deref(), d);
+            desk = overlay.as_ref().is_none_or(|o| o.change.is_some());
+            let overlay = overlay.unwrap_or_default();
+            standing.files = match which {
+                Which::Other(paths) => desk::lay(&overlay, &rules::paths(paths, d), base, Path::new(""), d),
+                _ => {
+                    let paths = rules::paths(&rule_paths(&options, &files, d), d);
+                    desk::lay(&overlay, &paths, base, folder.as_deref().unwrap_or(Path::new("")), d)
+                }
             };
+            standing.change = overlay.change;
+            let sources: Vec<Arc<Source>> = standing.files.iter().map(|f| f.source.clone()).collect();
+            let changed: Vec<_> =
+                standing.files.iter().filter(|f| !matches!(f.made, desk::Made::Operator)).map(|f| f.source.clone()).collect();
             // What the site file tunes of its own rules, other rules may lack.
             let is_there = |id: &str| sources.iter().any(|s| s.text.contains(&format!("\"{id}\"")));
             let mut tune = options.rules.tune.clone();
-            tune.retain(|(id, _)| other_rules.is_none() || is_there(id.get_ref()));
+            tune.retain(|(id, _)| !matches!(which, Which::Other(_)) || is_there(id.get_ref()));
             let listeners: Vec<_> = options
                 .listeners
                 .iter()
@@ -119,6 +184,7 @@ fn load_as(
                 listeners: &listeners,
                 source: Some(&source),
                 tune: &tune,
+                desk: rules::Desk { modes: Some(&overlay.modes), files: &changed },
                 sources: self::sources(&options),
             };
             rules::load(&sources, &site, d)
@@ -128,7 +194,23 @@ fn load_as(
     found.replace_source(&source, &Arc::new(Source { name: name.to_owned(), text: secrets::masked(&source.text) }));
     let refused = found.has_errors();
     diagnostics.extend(found);
-    settings.filter(|_| !refused)
+    let settings = settings.filter(|_| !refused).map(|settings| Settings { rules: standing, ..settings });
+    Loaded { settings, desk }
+}
+
+/// What is laid over the operator's files. None where it cannot be read, with the fault told.
+fn overlay(which: Which<'_>, folder: Option<&Path>, d: &mut Diagnostics) -> Option<desk::Overlay> {
+    match (which, folder) {
+        (Which::Proposed(overlay), _) => Some(overlay.clone()),
+        (Which::Site, Some(folder)) => match desk::read(folder) {
+            Ok(overlay) => Some(overlay),
+            Err(fault) => {
+                d.error_without_place(format!("what was changed at the desk cannot be read: {fault}"), "");
+                None
+            }
+        },
+        _ => Some(desk::Overlay::default()),
+    }
 }
 
 /// Where facts from outside come from at this site.

@@ -79,6 +79,7 @@ pub fn settings(
         console,
         log: said(&options.log).unwrap_or(Log::Text),
         policy: Arc::new(policy?),
+        rules: super::desk::Files::default(),
         password_within: said(&options.rules.password_within).unwrap_or(Duration::from_secs(86_400)),
         hostname: hostname?,
     })
@@ -95,6 +96,19 @@ fn dns(dns: &options::Dns) -> Dns {
         servers: dns.servers.iter().map(|s| *s.get_ref()).collect(),
         timeout: said(&dns.timeout).unwrap_or(DNS_TIMEOUT),
         cache: said(&dns.cache).unwrap_or(DNS_CACHE),
+    }
+}
+
+/// Relative to the site file.
+fn key_file(options: &Options<'_>) -> PathBuf {
+    options.records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone())
+}
+
+/// Where the console writes what is changed there; none without a console.
+pub fn desk_folder(options: &Options<'_>, files: &Files<'_>) -> Option<PathBuf> {
+    match &options.console.as_ref()?.folder {
+        Some(folder) => Some(files.resolve(folder.get_ref())),
+        None => Some(files.resolve(&key_file(options)).with_file_name("desk")),
     }
 }
 
@@ -465,14 +479,9 @@ impl Resolver<'_> {
         })
     }
 
-    /// Relative to the site file.
-    fn key_file(&self) -> PathBuf {
-        self.options.records.key_file.as_ref().map_or_else(|| PathBuf::from("data/site.key"), |k| k.get_ref().clone())
-    }
-
     fn records(&self, d: &mut Diagnostics) -> Records {
         let records = &self.options.records;
-        let key_file = self.key_file();
+        let key_file = key_file(self.options);
         let key_span = records.key_file.as_ref().map_or(records.span.clone(), |k| k.span());
         let place = records.database.as_ref().map(|place| (place.get_ref(), place.span()));
         let (database, keyring) = match place {
@@ -764,7 +773,7 @@ impl Resolver<'_> {
         let hashed = people.own_accounts.iter().flat_map(|(_, accounts)| accounts).find(|a| account_key::is_hashed(a.get_ref()));
         let mut account_key = hashed.and_then(|first| self.account_key(first, d));
         for account in at_desk.accounts.iter().filter(|a| self.is_somebody(&a.of, council)) {
-            account_key = account_key.or_else(|| super::own_accounts::key(&self.files.resolve(&self.key_file())).ok());
+            account_key = account_key.or_else(|| super::own_accounts::key(&self.files.resolve(&key_file(self.options))).ok());
             match own.iter_mut().find(|(who, _)| *who == account.of) {
                 Some((_, accounts)) => accounts.push(account.account.clone()),
                 None => own.push((account.of.clone(), vec![account.account.clone()])),
@@ -816,10 +825,7 @@ impl Resolver<'_> {
             let message = format!("the console would be reached at {} in the clear", bind.get_ref());
             d.error(self.source, bind.span(), message, "Add [tls] with the gateway's certificate, or bind it to 127.0.0.1.");
         }
-        let folder = match &console.folder {
-            Some(folder) => self.files.resolve(folder.get_ref()),
-            None => self.files.resolve(&self.key_file()).with_file_name("desk"),
-        };
+        let folder = desk_folder(self.options, self.files)?;
         let url = console.url.as_ref().map(|u| u.get_ref().clone());
         let saml = console.saml.as_ref().and_then(|saml| saml.resolve(url.as_deref(), self.files, self.source, d));
         Some(Console { bind: *bind.get_ref(), url, folder, saml: saml.map(Arc::new) })
@@ -874,7 +880,7 @@ impl Resolver<'_> {
 
     /// The key for accounts that are registered by their hash.
     fn account_key(&self, first: &Spanned<String>, d: &mut Diagnostics) -> Option<AccountKey> {
-        let key = super::own_accounts::key(&self.files.resolve(&self.key_file()));
+        let key = super::own_accounts::key(&self.files.resolve(&key_file(self.options)));
         if let Err(error) = &key {
             d.warning(
                 self.source,

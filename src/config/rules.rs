@@ -29,13 +29,13 @@ use crate::policy::condition::{Condition, Number, Rate, Span};
 use crate::policy::detect::encryption::EncryptionSettings;
 use crate::policy::detect::marking::MarkingSettings;
 use crate::policy::remembers::Remembers;
-use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Malformed, Member, Policy, Rule};
+use crate::policy::rule::{CouncilFacts, Exempt, ExemptFrom, IfUnknown, Malformed, Member, Policy, Rule, Said, SaidBy};
 use crate::policy::say::{Fill, Template, TemplateFault};
 use crate::policy::unreadable::heeding;
 use crate::policy::{Mode, Role, Sources, Wants};
 
 /// The largest rule file that is read: a Clerk's longest is a hundredth of it.
-const LARGEST: u64 = 4 << 20;
+pub(super) const LARGEST: u64 = 4 << 20;
 const MOST_FILES: usize = 1_000;
 
 /// What rules need to know of the site.
@@ -55,12 +55,28 @@ pub struct Site<'a> {
     pub source: Option<&'a Arc<Source>>,
     /// `[rules.tune.ID]`, as it stands in the site file.
     pub tune: &'a [(Spanned<String>, &'a DeTable<'a>)],
+    /// What was changed at the desk.
+    pub desk: Desk<'a>,
     /// Where facts from outside come from.
     pub sources: Sources,
 }
 
+/// What was changed at the desk.
+#[derive(Clone, Copy, Default)]
+pub struct Desk<'a> {
+    /// They win over the rule's own mode and over the site file's.
+    pub modes: Option<&'a BTreeMap<String, Mode>>,
+    /// Files whose text was written there: it may name other files only where it can do no harm.
+    pub files: &'a [Arc<Source>],
+}
+
 /// The rule files at `paths`: files as they are, folders with every `*.toml` in them in the order of the names.
 pub fn find(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<Arc<Source>> {
+    self::paths(paths, diagnostics).iter().filter_map(|f| read(f, diagnostics)).collect()
+}
+
+/// The paths of those files.
+pub fn paths(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -89,14 +105,15 @@ pub fn find(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<Arc<Source>
         );
         return Vec::new();
     }
-    files.iter().filter_map(|f| read(f, diagnostics)).collect()
+    files
 }
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."))
 }
 
-fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<Arc<Source>> {
+/// One rule file.
+pub fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<Arc<Source>> {
     use std::io::Read as _;
     let shown = path.display();
     let mut bytes = Vec::new();
@@ -122,7 +139,9 @@ fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<Arc<Source>> {
 pub fn load(files: &[Arc<Source>], site: &Site<'_>, diagnostics: &mut Diagnostics) -> Option<Policy> {
     let mut found = Diagnostics::new();
     let parsed: Vec<_> = files.iter().map(|source| (source, syntax::parse(source, &mut found))).collect();
-    let docs: Vec<Doc<'_>> = parsed.iter().map(|(source, p)| Doc { source, root: p.root.get_ref(), faults: &p.faults }).collect();
+    let from_desk = |source: &Arc<Source>| site.desk.files.iter().any(|f| Arc::ptr_eq(f, source));
+    let docs: Vec<Doc<'_>> =
+        parsed.iter().map(|(source, p)| Doc { source, root: p.root.get_ref(), faults: &p.faults, from_desk: from_desk(source) }).collect();
     let mut loading = Loading::new(site, &docs, &mut found);
     loading.rules();
     let policy = loading.finish();
@@ -139,6 +158,24 @@ struct Doc<'a> {
     source: &'a Arc<Source>,
     root: &'a DeTable<'a>,
     faults: &'a [std::ops::Range<usize>],
+    /// Its text was written at the desk.
+    from_desk: bool,
+}
+
+impl Doc<'_> {
+    /// The file that this one names, relative to itself. What was written at the desk names files of the right kind beside it only:
+    /// what stands in others would come out in diagnostics, bit by bit.
+    fn beside(&self, name: &str, ending: &str) -> std::io::Result<PathBuf> {
+        let path = Path::new(&self.source.name).parent().unwrap_or(Path::new(".")).join(name);
+        if !self.from_desk {
+            return Ok(path);
+        }
+        let plain = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        if !plain || !name.ends_with(ending) {
+            return Err(std::io::Error::other(format!("what is written at the desk names only {ending} files beside the rule file")));
+        }
+        if path.exists() && !path.is_file() { Err(std::io::Error::other("it is no file")) } else { Ok(path) }
+    }
 }
 
 /// What a file may hold at its top.
@@ -235,6 +272,10 @@ impl<'a, 'd> Loading<'a, 'd> {
         for name in names {
             self.named(&name);
         }
+        for id in self.site.desk.modes.into_iter().flat_map(|m| m.keys()).filter(|id| !self.ids.contains_key(id.as_str())) {
+            let message = format!("the desk has a mode for the rule \"{id}\", which is not there any more");
+            self.d.warning_without_place(message, "It goes with the next change at the desk.");
+        }
         if let Some(source) = self.site.source {
             for (id, _) in self.site.tune {
                 if !self.ids.contains_key(id.get_ref().as_str()) {
@@ -308,6 +349,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             title,
             clauses,
             mode,
+            said: Said { by: SaidBy::RuleFile, mode, without_desk: mode },
             say,
             override_name,
             if_unknown: IfUnknown::Skip,
@@ -335,6 +377,10 @@ impl<'a, 'd> Loading<'a, 'd> {
         }
         if let Some(tune) = tune {
             self.tune(&mut rule, tune);
+        }
+        if let Some(mode) = self.site.desk.modes.and_then(|m| m.get(&*rule.id)) {
+            rule.mode = *mode;
+            rule.said = Said { by: SaidBy::Desk, mode: *mode, ..rule.said };
         }
         if rule.then.words().is_empty() && rule.mode > Mode::Observe && self.d.count_errors() == before {
             reader.error(
@@ -471,6 +517,7 @@ impl<'a, 'd> Loading<'a, 'd> {
         reader.only(tune, &allowed, "[rules.tune]", self.d);
         if let Some(mode) = reader.value(tune, "mode").and_then(|v| self.mode(reader, v)) {
             rule.mode = mode;
+            rule.said = Said { by: SaidBy::SiteFile, mode, without_desk: mode };
         }
         if reader.value(tune, "clauses").is_some() {
             rule.clauses = self.rule_clauses(reader, tune);
@@ -527,6 +574,7 @@ impl<'a, 'd> Loading<'a, 'd> {
             own_accounts: site.bank_accounts.to_vec(),
             clauses,
             adopted,
+            ceiling: site.mode,
             files: docs.iter().map(|d| d.source.name.clone()).collect(),
             hash: hash(docs, site),
             remembers: Remembers::default(),
@@ -571,6 +619,10 @@ fn hash(docs: &[Doc<'_>], site: &Site<'_>) -> String {
     for (id, table) in site.tune {
         add(id.get_ref());
         add(&format!("{table:?}"));
+    }
+    for (id, mode) in site.desk.modes.into_iter().flatten() {
+        add(id);
+        add(mode.word());
     }
     hasher.finalize().to_hex()[..16].to_string()
 }

@@ -45,6 +45,8 @@ pub struct Settings {
     pub time_zone: jiff::tz::TimeZone,
     /// The compiled rules.
     pub policy: Arc<Policy>,
+    /// The files that they stand in, and what was changed in them at the desk.
+    pub rules: super::desk::Files,
     /// How long after its protected document a password is `password-disclosed = "later"`.
     pub password_within: Duration,
     /// The name the gateway gives in greetings, EHLO and Received fields.

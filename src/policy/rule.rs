@@ -38,6 +38,8 @@ pub struct Policy {
     pub(crate) clauses: BTreeMap<Arc<str>, Clause>,
     /// The policies that came with the loaded files.
     pub(crate) adopted: Vec<Adopted>,
+    /// No rule does more than this.
+    pub(crate) ceiling: Mode,
     /// The rule files, as they were named.
     pub(crate) files: Vec<String>,
     pub(crate) hash: String,
@@ -97,6 +99,7 @@ pub struct Rule {
     pub title: Arc<str>,
     pub clauses: Vec<Arc<str>>,
     pub mode: Mode,
+    pub said: Said,
     pub say: Option<Template>,
     pub override_name: Option<Arc<str>>,
     pub if_unknown: IfUnknown,
@@ -107,6 +110,23 @@ pub struct Rule {
     pub reads_content: bool,
     /// It guards against malware: nothing exempts from it.
     pub guards: bool,
+}
+
+/// Where a rule's mode was said, under the site's ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub by: SaidBy,
+    pub mode: Mode,
+    /// The mode that it has where the desk says nothing.
+    pub without_desk: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaidBy {
+    RuleFile,
+    /// `[rules.tune.ID]`.
+    SiteFile,
+    Desk,
 }
 
 /// What becomes of a message where a fact that the rule needs could not be had.
@@ -320,6 +340,11 @@ impl Policy {
         &self.adopted
     }
 
+    /// No rule does more than this: the site file's `[rules] mode`.
+    pub fn ceiling(&self) -> Mode {
+        self.ceiling
+    }
+
     /// The rule files, as they were named.
     pub fn files(&self) -> &[String] {
         &self.files
@@ -350,6 +375,7 @@ impl Default for Policy {
             own_accounts: Vec::new(),
             clauses: BTreeMap::new(),
             adopted: Vec::new(),
+            ceiling: Mode::Enforce,
             files: Vec::new(),
             hash: String::new(),
             remembers: Remembers::default(),

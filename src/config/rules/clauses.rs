@@ -57,16 +57,15 @@ fn policy(doc: &Doc<'_>, mut ids: Vec<Arc<str>>, clauses: &mut Clauses, d: &mut 
         None => {}
         Some((_, DeValue::Table(table))) => {
             reader.only(table, &["text", "clauses"], "[policy]", d);
-            let base = Path::new(&doc.source.name).parent().unwrap_or(Path::new("."));
             for key in ["text", "clauses"] {
                 let Some(path) = reader.text(table, key, d) else { continue };
-                let full = base.join(path.get_ref());
-                match read(&full) {
-                    Ok(found) if key == "clauses" => {
+                let ending = if key == "clauses" { ".toml" } else { ".txt" };
+                match doc.beside(path.get_ref(), ending).and_then(|full| Ok((read(&full)?, full))) {
+                    Ok((found, full)) if key == "clauses" => {
                         let source = Arc::new(Source { name: full.display().to_string(), text: found });
                         ids.extend(file(&source, clauses, d));
                     }
-                    Ok(found) => text = Some((full.display().to_string(), found)),
+                    Ok((found, full)) => text = Some((full.display().to_string(), found)),
                     Err(error) => reader.error(
                         path.span(),
                         format!("the file \"{}\" cannot be read: {error}", path.get_ref()),

@@ -31,8 +31,7 @@ pub fn run(docs: &[Doc<'_>], site: &Site<'_>, policy: &Policy, d: &mut Diagnosti
                 }
                 continue;
             };
-            let path = Path::new(&doc.source.name).parent().unwrap_or(Path::new(".")).join(message.get_ref());
-            let raw = match read(&path) {
+            let raw = match doc.beside(message.get_ref(), ".eml").and_then(|path| read(&path)) {
                 Ok(raw) => raw,
                 Err(error) => {
                     reader.error(

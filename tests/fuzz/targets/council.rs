@@ -113,6 +113,7 @@ pub fn load(files: &[Arc<Source>], mode: Mode, diagnostics: &mut Diagnostics) ->
         listeners: &listeners,
         source: None,
         tune: &[],
+        desk: Default::default(),
         sources: Sources::ALL,
     };
     rules::load(files, &site, diagnostics)

@@ -67,6 +67,7 @@ fn compile(text: &str) -> Diagnostics {
         listeners: &listeners,
         source: Some(&site_source),
         tune: &tuned,
+        desk: Default::default(),
         malformed: crate::policy::Malformed::Judge,
         bank_accounts: &[],
         sources: Sources::ALL,
