@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::counted;
+use crate::config::desk::Made;
 use crate::config::{self, Diagnostics, Settings};
-use crate::office::digest;
+use crate::office::{self, digest};
 use crate::policy::outside::Source;
+use crate::policy::rule::SaidBy;
 use crate::policy::{Mode, Role, logic};
 
 /// Exit 0 if the gateway would start, 1 if not.
@@ -38,6 +40,7 @@ pub fn report(path: &Path) -> (String, bool) {
                 counted(settings.policy.rules().len(), "rule"),
                 summary(settings)
             ));
+            out.push_str(&desk(settings));
             out.push_str(&unjudged(settings));
             out.push_str(&out_of_place(settings));
             out.push_str(&missed(settings));
@@ -53,6 +56,22 @@ pub fn tally(diagnostics: &Diagnostics) -> String {
         0 => errors,
         n => format!("{errors}, {}", counted(n, "warning")),
     }
+}
+
+/// What was changed at the desk, and whether anything can be.
+fn desk(settings: &Settings) -> String {
+    let mut out = String::new();
+    if let Some(change) = settings.rules.change.as_ref().filter(|_| settings.rules.left_out.is_none()) {
+        let modes = settings.policy.rules().iter().filter(|r| r.said.by == SaidBy::Desk).map(|r| format!("{} {}", r.id, r.mode.word()));
+        let files = settings.rules.files.iter().filter(|f| !matches!(f.made, Made::Operator)).map(|f| f.shown.clone());
+        let all: Vec<String> = modes.chain(files).collect();
+        let all = if all.is_empty() { "nothing is different from the files".to_string() } else { all.join(", ") };
+        out.push_str(&format!("Changed at the desk: version {} of {}: {all}.\n", change.number, change.time.strftime("%Y-%m-%d")));
+    }
+    if let Some(what) = office::rules::in_the_way(settings) {
+        out.push_str(&format!("Nothing can be changed at the desk by this user: {what}. [console] folder says where it writes.\n"));
+    }
+    out
 }
 
 /// A digest that should have come. What is not there yet is not looked into.

@@ -107,9 +107,10 @@ fn vocabulary(format: WordsFormat, json: bool, only: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The day on which a rule file was last changed, in the council's time.
+/// The day on which a rule file was last changed, there or at the desk, in the council's time.
 fn changed(settings: &Settings) -> Option<jiff::civil::Date> {
     let times = settings.policy.files().iter().filter_map(|f| std::fs::metadata(f).ok()?.modified().ok());
-    let newest = jiff::Timestamp::try_from(times.max()?).ok()?;
+    let at_desk = settings.rules.change.as_ref().filter(|_| settings.rules.left_out.is_none()).map(|change| change.time);
+    let newest = times.filter_map(|time| jiff::Timestamp::try_from(time).ok()).chain(at_desk).max()?;
     Some(newest.to_zoned(settings.time_zone.clone()).date())
 }

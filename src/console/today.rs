@@ -23,6 +23,7 @@ const DUE: i64 = 7;
 struct Page {
     frame: Frame,
     date: String,
+    left_out: Option<String>,
     figures: [Figure; 4],
     chart: Vec<Bar>,
     highest: u64,
@@ -109,6 +110,7 @@ pub(super) async fn page(signed: Signed) -> Answer {
     show(&Page {
         frame,
         date: date(now, "%A %-d %B %Y"),
+        left_out: signed.settings.rules.left_out.clone(),
         figures: [
             figure(0, "passed", "passed untouched"),
             figure(1, "mended", "mended"),

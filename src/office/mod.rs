@@ -27,6 +27,7 @@ pub mod retention;
 pub mod rights;
 pub mod roles;
 pub mod rounds;
+pub mod rules;
 pub mod trail;
 pub mod upkeep;
 

@@ -144,7 +144,8 @@ pub fn signed_in(settings: &Settings, address: &str, groups: Option<&[String]>, 
         return None;
     }
     // One person stays one, whatever they may do just now.
-    let of = bearer(settings, address).unwrap_or_else(|| Insider { name: address.into(), addresses: vec![address.into()], duties: Vec::new() });
+    let of =
+        bearer(settings, address).unwrap_or_else(|| Insider { name: address.into(), addresses: vec![address.into()], duties: Vec::new() });
     as_now(settings, Insider { duties, ..of }, now).filter(|insider| !insider.duties.is_empty())
 }
 

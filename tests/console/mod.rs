@@ -13,6 +13,7 @@ mod mine;
 mod papers;
 mod people;
 mod rights;
+mod rules;
 #[cfg(feature = "saml")]
 mod saml;
 mod security;
