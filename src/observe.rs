@@ -408,7 +408,15 @@ impl Part {
     fn is_optional(self) -> bool {
         matches!(
             self,
-            Part::Scanner | Part::Dns | Part::Retention | Part::Queue | Part::Digest | Part::Certificate | Part::Disk | Part::Desk | Part::People
+            Part::Scanner
+                | Part::Dns
+                | Part::Retention
+                | Part::Queue
+                | Part::Digest
+                | Part::Certificate
+                | Part::Disk
+                | Part::Desk
+                | Part::People
         )
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Item {
 }
 
 /// The pages of the menu, each with what one must be allowed to see it.
-const MENU: [(&str, &str, &[Right]); 8] = [
+const MENU: [(&str, &str, &[Right]); 10] = [
     ("/", "Today", &[]),
     ("/held", "Held", &[Right::Held]),
     ("/find", "Find a message", &[Right::LookUp]),

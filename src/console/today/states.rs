@@ -36,7 +36,11 @@ const PLAIN: [(Of, &str, &str); 8] = [
         "The mail provider answers",
         "Mail waits at the senders\u{2019} and goes when the provider is back. If that takes hours, ring the provider.",
     ),
-    (Of::Rules, "The rules", "A change of the rules was refused, or what was changed here is left out; the old ones stay in force. `lychgate check` says why."),
+    (
+        Of::Rules,
+        "The rules",
+        "A change of the rules was refused, or what was changed here is left out; the old ones stay in force. `lychgate check` says why.",
+    ),
     (
         Of::Records,
         "The record is written",
