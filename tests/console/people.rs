@@ -167,7 +167,7 @@ fn a_deputy_has_the_role_until_it_is_taken_back() {
         clerk.go(&format!("{}/people/acting", council.url));
         clerk.press_what_says("Take it back");
         clerk.write("#reason-1", "Back early");
-        clerk.press_what_says("Take it back from");
+        clerk.press_what_says("End it");
         assert!(clerk.text().contains("Nobody acts for anybody"), "{}", clerk.text());
         deputy.go(&format!("{}/held", council.url));
         assert!(deputy.text().contains("You may not do that"), "{}", deputy.text());
