@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use askama::Template;
 use axum::extract::{FromRequestParts, OriginalUri, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 
 use super::Desk;
@@ -62,7 +62,8 @@ pub(super) struct Signed {
 /// Why there is no page.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    SignIn,
+    /// With the cookie that brings them back.
+    SignIn(Option<HeaderValue>),
     /// The form was of another session, or old.
     Stale,
     Nowhere,
@@ -89,12 +90,13 @@ impl FromRequestParts<Arc<Desk>> for Signed {
     type Rejection = Trouble;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Signed, Trouble> {
-        let name = desk.cookie.read(&parts.headers).ok_or(Trouble::SignIn)?;
-        let session = desk.sessions.of(name, Instant::now()).ok_or(Trouble::SignIn)?;
+        let sign_in = || Trouble::SignIn(desk.cookie.want(parts));
+        let name = desk.cookie.read(&parts.headers).ok_or_else(sign_in)?;
+        let session = desk.sessions.of(name, Instant::now()).ok_or_else(sign_in)?;
         let settings = desk.settings();
         // Whoever was taken out of the site file, or is suspended, is signed out by that.
         let groups = session.federated.as_ref().map(|f| &f.groups[..]);
-        let insider = signed_in(&settings, &session.person, groups, Timestamp::now()).ok_or(Trouble::SignIn)?;
+        let insider = signed_in(&settings, &session.person, groups, Timestamp::now()).ok_or_else(sign_in)?;
         Ok(Signed { session, settings, insider, desk: desk.clone() })
     }
 }
@@ -181,7 +183,10 @@ impl Message {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
-            Trouble::SignIn => return Redirect::to("/sign-in").into_response(),
+            Trouble::SignIn(wanted) => {
+                let cookie = wanted.map(|cookie| (header::SET_COOKIE, cookie));
+                return (AppendHeaders(cookie), Redirect::to("/sign-in")).into_response();
+            }
             Trouble::Stale => (
                 StatusCode::FORBIDDEN,
                 "That page was too old",

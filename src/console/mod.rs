@@ -27,6 +27,7 @@ mod server;
 mod session;
 mod sign_in;
 mod today;
+mod wanted;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -83,7 +83,7 @@ impl Cookie {
         Cookie::value(headers, self.name())
     }
 
-    fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    pub(super) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         let pairs = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
         let mut ours = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(n, _)| *n == name);
         match (ours.next(), ours.next()) {

@@ -3,6 +3,8 @@
 mod states;
 
 use askama::Template;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Redirect};
 use jiff::{SignedDuration, Timestamp};
 
 use self::states::Part;
@@ -70,7 +72,11 @@ fn split(figures: &Figures) -> [u64; 4] {
     [passed, mended, figures.disposition("hold"), figures.disposition("reject") + figures.disposition("defer")]
 }
 
-pub(super) async fn page(signed: Signed) -> Answer {
+pub(super) async fn page(signed: Signed, headers: HeaderMap) -> Answer {
+    // Whoever had to sign in for another page goes on to it.
+    if let Some(wanted) = signed.desk.cookie.wanted(&headers) {
+        return Ok(([(header::SET_COOKIE, signed.desk.cookie.forget_wanted())], Redirect::to(wanted)).into_response());
+    }
     let zone = signed.settings.time_zone.clone();
     let now = Timestamp::now();
     let answers = signed.may(Right::Rights);

@@ -19,6 +19,7 @@ mod saml;
 mod security;
 mod tasks;
 mod today;
+mod tour;
 
 const CHAIR: &str = "chair@wragby.test";
 const ELM: &str = "cllr.elm@wragby.test";

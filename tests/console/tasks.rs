@@ -12,7 +12,12 @@ fn a_held_message_is_looked_at_and_let_go() {
         let link = council.link_for(CLERK, "/held/");
         council.sign_in(&browser, CLERK);
         assert!(browser.text().contains("1 message waits"), "{}", browser.text());
+        // Whoever must sign in first comes to the page that they wanted.
+        browser.press_what_says("Sign out");
         browser.go(&link);
+        assert!(browser.url().ends_with("/sign-in"), "{}", browser.url());
+        council.sign_in(&browser, CLERK);
+        assert!(browser.url().contains("/held/LG-"), "{}", browser.url());
         let shown = browser.text();
         assert!(shown.contains(ELM) && shown.contains("1 at outside.test") && shown.contains("Fruit is for the Clerk"), "{shown}");
         assert!(!shown.contains("ripe") && !shown.contains("apples for") && !shown.contains("jo@"), "{shown}");

@@ -24,6 +24,8 @@ pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
+    /// Links and buttons that were pressed.
+    clicks: std::cell::Cell<u32>,
     _profile: Scratch,
 }
 
@@ -44,7 +46,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("the driver runs");
-        let mut browser = Browser { driver, port, session: String::new(), _profile: profile };
+        let mut browser = Browser { driver, port, session: String::new(), clicks: Default::default(), _profile: profile };
         let end = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < end, "chromedriver does not answer");
@@ -116,11 +118,17 @@ impl Browser {
         // What a person cannot see they cannot press.
         let clicked = self.ask("POST", &format!("/element/{element}/click"), &json!({}));
         assert!(clicked.is_null(), "{clicked}");
+        self.clicks.set(self.clicks.get() + 1);
         let end = Instant::now() + Duration::from_secs(20);
         while leads && self.run("return window.before === undefined && document.readyState === 'complete'") != true {
             assert!(Instant::now() < end, "no page came from {}", self.url());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// How often something was pressed since this was asked last.
+    pub fn clicks(&self) -> u32 {
+        self.clicks.take()
     }
 
     pub fn write(&self, css: &str, text: &str) {
@@ -211,5 +219,13 @@ impl Drop for Browser {
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // After a test that failed the browser is still there: it is known by its profile.
+        let profile = self._profile.path().as_os_str().as_encoded_bytes().to_vec();
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if command.windows(profile.len()).any(|w| w == profile) {
+                let _ = Command::new("kill").args(["-KILL".as_ref(), process.file_name().as_os_str()]).stderr(Stdio::null()).status();
+            }
+        }
     }
 }
