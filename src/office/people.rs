@@ -149,7 +149,6 @@ pub fn end_of(day: Date, zone: &TimeZone) -> Option<Timestamp> {
 
 /// Suspends an account: its mail is refused and it cannot sign in, until somebody lifts it or the last day is over. Mail to it, and mail
 /// of its that is held, is not touched.
-#[expect(clippy::too_many_arguments, reason = "what is asked, of what, when and by whom")]
 pub fn suspend(
     settings: &Settings,
     options: &Options,
