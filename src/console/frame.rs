@@ -214,9 +214,13 @@ impl IntoResponse for Trouble {
     }
 }
 
-/// A fault in words for a browser: a first letter, a full stop.
+/// A fault in words for a browser.
 pub(super) fn plain(fault: &Fault) -> String {
-    let text = fault.to_string();
+    sentence(&fault.to_string())
+}
+
+/// A first letter, a full stop.
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };

@@ -365,7 +365,7 @@ fn change(
     let path = folder.join(FILE);
     let before = fs::read_to_string(&path).ok();
     let io = |source| Fault::Io { path: path.clone(), source };
-    desk::write_atomically(folder, FILE, &desk.text()).map_err(io)?;
+    desk::write_atomically(folder, FILE, desk.text()).map_err(io)?;
     if let Err(why) = reload() {
         put_back(folder, before).map_err(io)?;
         return Err(Fault::Reload(why.trim().chars().take(500).collect()));

@@ -29,8 +29,8 @@ pub enum Level {
 pub fn certificate(ends: Timestamp, now: Timestamp) -> (i64, Level) {
     let days = ends.duration_since(now).as_secs().div_euclid(86_400);
     let level = match days {
-        ..URGENT => Level::Urgent,
-        ..SOON => Level::Soon,
+        days if days < URGENT => Level::Urgent,
+        days if days < SOON => Level::Soon,
         _ => Level::Well,
     };
     (days, level)
@@ -46,8 +46,8 @@ pub fn free(options: &Options) -> Option<u64> {
 /// How pressing that is.
 pub fn disk(free: u64) -> Level {
     match free {
-        ..FULL => Level::Urgent,
-        ..TIGHT => Level::Soon,
+        free if free < FULL => Level::Urgent,
+        free if free < TIGHT => Level::Soon,
         _ => Level::Well,
     }
 }

@@ -251,7 +251,7 @@ async fn checked(signed: Signed, key: Option<String>, headers: HeaderMap, form: 
     }
     let written = match read(&signed, form) {
         Ok(written) => written,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     signed.sent(&written.token)?;
     may(&signed)?;
@@ -277,7 +277,7 @@ async fn through(signed: &Signed, act: Act) -> Result<Result<(Settings, Vec<Foun
 async fn pressed(signed: Signed, key: Option<String>, form: Sent, button: Button) -> Answer {
     let written = match read(&signed, form) {
         Ok(written) => written,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     signed.sent(&written.token)?;
     may(&signed)?;

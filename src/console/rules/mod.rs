@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::Desk;
-use super::frame::{Answer, Frame, Message, Signed, Trouble};
+use super::frame::{Answer, Frame, Message, Signed, Trouble, sentence};
 use crate::documents::Kind;
 use crate::office::rules::{Act, Done, Found, Gateway, Refused, change};
 use crate::office::{Doer, Fault};
@@ -119,25 +119,17 @@ impl Problem {
     }
 }
 
-/// A first letter, a full stop.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
-}
-
 /// A form; or the page that says that it was too much.
-fn read<T>(signed: &Signed, form: Result<Form<T>, FormRejection>) -> Result<T, Answer> {
+fn read<T>(signed: &Signed, form: Result<Form<T>, FormRejection>) -> Result<T, Box<Answer>> {
     match form {
         Ok(Form(form)) => Ok(form),
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let words = "At most a megabyte is taken at once, the message that is tried and the rule file together. Nothing was changed.";
-            Err(refuse(signed.frame("/rules"), StatusCode::PAYLOAD_TOO_LARGE, "That is too large", words))
+            Err(Box::new(refuse(signed.frame("/rules"), StatusCode::PAYLOAD_TOO_LARGE, "That is too large", words)))
         }
         Err(_) => {
             let words = "Nothing was changed. Go back, load the page again, and do it once more.";
-            Err(refuse(signed.frame("/rules"), StatusCode::BAD_REQUEST, "That form was not whole", words))
+            Err(Box::new(refuse(signed.frame("/rules"), StatusCode::BAD_REQUEST, "That form was not whole", words)))
         }
     }
 }

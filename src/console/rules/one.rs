@@ -197,7 +197,7 @@ pub(super) async fn try_month(signed: Signed, Path(id): Path<String>, form: Resu
 async fn tried(signed: Signed, id: String, form: Result<Form<Asked>, FormRejection>, month: bool) -> Answer {
     let asked = match read(&signed, form) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     signed.sent(&asked.token)?;
     may(&signed)?;

@@ -197,7 +197,7 @@ pub(super) async fn page(signed: Signed) -> Answer {
 pub(super) async fn try_message(signed: Signed, form: Result<Form<Asked>, FormRejection>) -> Answer {
     let asked = match read(&signed, form) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     signed.sent(&asked.token)?;
     may(&signed)?;
