@@ -92,7 +92,7 @@ fn a_copy_takes_the_place_of_the_file_and_a_change_of_that_is_told() {
     site.manifest(&entry(RULES));
     let (settings, told) = site.load();
     assert!(mode_of(&settings, "plums").is_some() && mode_of(&settings, "pears").is_none());
-    assert!(!told.contains("desk"), "{told}");
+    assert!(!told.contains("the desk"), "{told}");
     let (file, line) = settings.rules.at(&settings.policy.rules()[0].place).unwrap();
     assert_eq!((file.shown.as_str(), line, file.is_overtaken()), ("rules.d/a.toml", 1, false));
     site.write("rules.d/a.toml", &format!("{RULES}# as of version 2\n"));
