@@ -56,12 +56,24 @@ if [ ! -x "$cache/exim/usr/sbin/exim4" ]; then
 fi
 
 # The daemon alone: its package would bring one that fetches signatures, and start both. The tests have a signature of their own.
-if [ ! -x "$cache/clamav/usr/sbin/clamd" ]; then
-  echo "install.sh: unpacking ClamAV's daemon"
+clamav() {
   rm -rf "$cache/clamav.new" && mkdir -p "$cache/clamav.new/deb"
   (cd "$cache/clamav.new/deb" && debian apt-get download -q clamav-daemon >"$cache/clamav.log" 2>&1) || { tail -20 "$cache/clamav.log" >&2; exit 1; }
   dpkg -x "$cache"/clamav.new/deb/*.deb "$cache/clamav.new"
   rm -rf "$cache/clamav" "$cache/clamav.new/deb" && mv "$cache/clamav.new" "$cache/clamav"
+}
+# A daemon of another version than its library's says so and does nothing else.
+unfit() { [[ $("$cache/clamav/usr/sbin/clamd" --version 2>&1) == *"functionality level"* ]]; }
+if [ ! -x "$cache/clamav/usr/sbin/clamd" ] || unfit; then
+  echo "install.sh: unpacking ClamAV's daemon"
+  clamav
+  if unfit; then
+    # The library came with older package lists than the daemon: now both are of the same.
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove --only-upgrade libclamav12 >"$cache/clamav.log" 2>&1 ||
+      { tail -20 "$cache/clamav.log" >&2; exit 1; }
+    clamav
+  fi
+  ! unfit || { "$cache/clamav/usr/sbin/clamd" --version >&2; exit 1; }
 fi
 
 # The identity provider alone: its package would bring a web server, and start it.
