@@ -193,9 +193,7 @@ fn no_page_has_a_fault_that_a_program_can_see() {
         browser.write("#adopt-reason", "Minute 2026/41");
         browser.press_what_says("Note it");
         look("paper-adopted");
-        council.gateway.scratch.file("rules/rules.toml", RULES.replace("No pears", "No pears and no plums"));
-        council.gateway.signal("HUP");
-        eventually("the reload", || council.gateway.log().contains("reloaded").then_some(()));
+        papers::reload(&council, &RULES.replace("No pears", "No pears and no plums"));
         browser.go(&format!("{}/papers/schedule", council.url));
         look("paper-stale");
         browser.press_what_says("14 May 2026 (Minute");

@@ -7,7 +7,7 @@ use super::security::{post, session};
 use super::*;
 
 /// Has the gateway read other rules.
-fn reload(council: &Council, rules: &str) {
+pub(super) fn reload(council: &Council, rules: &str) {
     let before = council.gateway.log().matches("reloaded").count();
     council.gateway.scratch.file("rules/rules.toml", rules);
     council.gateway.signal("HUP");

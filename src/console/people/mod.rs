@@ -134,7 +134,11 @@ fn wrong(trouble: Trouble) -> Result<Wrong, Trouble> {
         _ => return Err(trouble),
     };
     let Trouble::Office(fault) = trouble else { return Err(trouble) };
-    Ok(Wrong { at: at.into(), text: plain(&fault) })
+    let text = match &fault {
+        Fault::Address(_) => "Enter a whole address, such as jo.elm@council.gov.uk".into(),
+        fault => plain(fault),
+    };
+    Ok(Wrong { at: at.into(), text })
 }
 
 /// The same of the form of an entry, which has one field.
