@@ -55,7 +55,8 @@ def measure(options, binary, folder):
     log = open(folder / "log", "w")
     gateway = subprocess.Popen([binary, "serve", "--config", folder / "lychgate.toml"], stdout=log, stderr=log)
     try:
-        wait_for(mail, gateway, folder)
+        for port in (mail, console):
+            wait_for(port, gateway, folder)
         cookies = signed_in(console, sink)
         speeds = {False: [], True: []}
         burst(binary, mail, sink, options.messages // 5)
