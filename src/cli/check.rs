@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::counted;
-use crate::config::desk::Made;
+use crate::config::overlay::rules::Made;
 use crate::config::{self, Diagnostics, Settings};
 use crate::office::{self, digest};
 use crate::policy::outside::Source;

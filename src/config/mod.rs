@@ -3,12 +3,11 @@
 //!
 //! It reads files and never writes one. A secret is read from a file of its own or from the environment, never from the site file.
 
-pub mod at_desk;
-pub mod desk;
 pub mod diagnostics;
 mod files;
 pub mod markup;
 pub mod options;
+pub mod overlay;
 pub mod own_accounts;
 mod provider;
 pub mod reference;
@@ -78,7 +77,7 @@ fn without_desk(mut settings: Settings, found: Diagnostics, diagnostics: &mut Di
 }
 
 /// As [`load`], with this in place of what was changed at the desk. A fault of it is an error.
-pub fn load_proposed(path: &Path, overlay: &desk::Overlay, diagnostics: &mut Diagnostics) -> Option<Settings> {
+pub fn load_proposed(path: &Path, overlay: &overlay::rules::Overlay, diagnostics: &mut Diagnostics) -> Option<Settings> {
     let text = read(path, diagnostics)?;
     load_file(path, text, Which::Proposed(overlay), diagnostics).settings
 }
@@ -118,7 +117,7 @@ enum Which<'a> {
     /// Those that the site file names.
     Operator,
     /// Those that the site file names, with this.
-    Proposed(&'a desk::Overlay),
+    Proposed(&'a overlay::rules::Overlay),
     /// These.
     Other(&'a [PathBuf]),
 }
@@ -144,23 +143,23 @@ fn load_as(
     let files = files::Files { source: &source, base, environment };
     let folder = resolve::desk_folder(&options, &files);
     let mut desk = false;
-    let mut standing = desk::Files::default();
+    let mut standing = overlay::rules::Files::default();
     let compile =
         |council: &settings::Council, people: &settings::People, markings: &settings::Markings, encryption: &_, d: &mut Diagnostics| {
             let overlay = overlay(which, folder.as_deref(), d);
             desk = overlay.as_ref().is_none_or(|o| o.change.is_some());
             let overlay = overlay.unwrap_or_default();
             standing.files = match which {
-                Which::Other(paths) => desk::lay(&overlay, &rules::paths(paths, d), base, Path::new(""), d),
+                Which::Other(paths) => overlay::rules::lay(&overlay, &rules::paths(paths, d), base, Path::new(""), d),
                 _ => {
                     let paths = rules::paths(&rule_paths(&options, &files, d), d);
-                    desk::lay(&overlay, &paths, base, folder.as_deref().unwrap_or(Path::new("")), d)
+                    overlay::rules::lay(&overlay, &paths, base, folder.as_deref().unwrap_or(Path::new("")), d)
                 }
             };
             standing.change = overlay.change;
             let sources: Vec<Arc<Source>> = standing.files.iter().map(|f| f.source.clone()).collect();
             let changed: Vec<_> =
-                standing.files.iter().filter(|f| !matches!(f.made, desk::Made::Operator)).map(|f| f.source.clone()).collect();
+                standing.files.iter().filter(|f| !matches!(f.made, overlay::rules::Made::Operator)).map(|f| f.source.clone()).collect();
             // What the site file tunes of its own rules, other rules may lack.
             let is_there = |id: &str| sources.iter().any(|s| s.text.contains(&format!("\"{id}\"")));
             let mut tune = options.rules.tune.clone();
@@ -199,17 +198,17 @@ fn load_as(
 }
 
 /// What is laid over the operator's files. None where it cannot be read, with the fault told.
-fn overlay(which: Which<'_>, folder: Option<&Path>, d: &mut Diagnostics) -> Option<desk::Overlay> {
+fn overlay(which: Which<'_>, folder: Option<&Path>, d: &mut Diagnostics) -> Option<overlay::rules::Overlay> {
     match (which, folder) {
         (Which::Proposed(overlay), _) => Some(overlay.clone()),
-        (Which::Site, Some(folder)) => match desk::read(folder) {
+        (Which::Site, Some(folder)) => match overlay::rules::read(folder) {
             Ok(overlay) => Some(overlay),
             Err(fault) => {
                 d.error_without_place(format!("what was changed at the desk cannot be read: {fault}"), "");
                 None
             }
         },
-        _ => Some(desk::Overlay::default()),
+        _ => Some(overlay::rules::Overlay::default()),
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use toml::Spanned;
 use zeroize::Zeroizing;
 
-use super::at_desk::AtDesk;
 use super::diagnostics::{Diagnostics, Source};
 use super::files::Files;
 use super::options::{self, Options, Place};
+use super::overlay::people::AtDesk;
 use super::settings::{
     Access, Clamd, Console, Council, Database, DatabaseServer, Digest, Dkim, Dns, Duty, Insider, Limits, Listener, ListenerTls, Log,
     Markings, Monitoring, Network, Outbox, Pacing, People, Person, Records, Retention, Role, Scan, Settings, Stamp, TlsFiles, Trust,
@@ -79,7 +79,7 @@ pub fn settings(
         console,
         log: said(&options.log).unwrap_or(Log::Text),
         policy: Arc::new(policy?),
-        rules: super::desk::Files::default(),
+        rules: super::overlay::rules::Files::default(),
         password_within: said(&options.rules.password_within).unwrap_or(Duration::from_secs(86_400)),
         hostname: hostname?,
     })

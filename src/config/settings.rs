@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::at_desk::AtDesk;
+use super::overlay::people::AtDesk;
 use crate::policy::Policy;
 pub use crate::policy::Role;
 use crate::policy::account_key::AccountKey;
@@ -46,7 +46,7 @@ pub struct Settings {
     /// The compiled rules.
     pub policy: Arc<Policy>,
     /// The files that they stand in, and what was changed in them at the desk.
-    pub rules: super::desk::Files,
+    pub rules: super::overlay::rules::Files,
     /// How long after its protected document a password is `password-disclosed = "later"`.
     pub password_within: Duration,
     /// The name the gateway gives in greetings, EHLO and Received fields.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::people::{Refused, everybody};
-use super::{Doer, Fault, about, desk};
+use super::{Doer, Fault, about, atomic};
 use crate::config::Settings;
 use crate::config::settings::Insider;
 use crate::documents::{self, Kind, Live, Paper};
@@ -93,5 +93,5 @@ pub fn acknowledge(settings: &Settings, options: &Options, of: &Insider, mark: &
     acknowledged.retain(|a| !of.addresses.contains(&a.who) && everybody.iter().any(|i| i.addresses.contains(&a.who)));
     acknowledged.push(Acknowledged { who, notice: mark.into(), at: now });
     let text = toml::to_string(&File { acknowledged }).expect("plain tables are TOML");
-    desk::write_atomically(folder, FILE, &text).map_err(|source| Fault::Io { path: folder.join(FILE), source })
+    atomic::write(folder, FILE, &text).map_err(|source| Fault::Io { path: folder.join(FILE), source })
 }

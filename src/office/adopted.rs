@@ -14,7 +14,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use similar::{Algorithm, ChangeTag};
 
-use super::desk::write_atomically;
+use super::atomic;
 use super::roles::Right;
 use super::{Doer, Fault, papers};
 use crate::config::Settings;
@@ -163,7 +163,7 @@ pub fn adopt(settings: &Settings, kind: Kind, seen: &str, adopted: Date, now: Ti
 
 fn write(path: &Path, octets: &[u8]) -> Result<(), Fault> {
     let (folder, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default().to_string_lossy());
-    write_atomically(folder, &name, octets).map_err(|source| Fault::Io { path: path.into(), source })
+    atomic::write(folder, &name, octets).map_err(|source| Fault::Io { path: path.into(), source })
 }
 
 /// What was adopted, as it was written then.

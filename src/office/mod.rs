@@ -5,10 +5,10 @@
 
 pub mod acknowledgements;
 pub mod adopted;
+pub mod atomic;
 pub mod audit;
 pub mod backup;
 pub mod breach;
-pub mod desk;
 pub mod digest;
 pub mod explain;
 pub mod glass;

@@ -1,5 +1,5 @@
 //! People at the desk: accounts that may not send, accounts of people's own, roles for a time. The operator's files are never touched:
-//! what is changed here stands in `people.toml` in the console's folder ([`crate::config::at_desk`]), and counts at once.
+//! what is changed here stands in `people.toml` in the console's folder ([`crate::config::overlay::people`]), and counts at once.
 //!
 //! Nobody gives what they do not have: a role is lent only by whoever has it from the site file, to somebody else of the site file, and is
 //! not lent on. Nobody suspends themselves, or the last who could lift it.
@@ -13,8 +13,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::roles::{Right, bearer, insider, lent};
-use super::{Doer, Fault, about, acknowledgements, address, desk};
-use crate::config::at_desk::{self, Account, AtDesk, FILE, LONGEST, Lent, MOST, REASON, Suspension};
+use super::{Doer, Fault, about, acknowledgements, address, atomic};
+use crate::config::overlay::people::{self as overlay, Account, AtDesk, FILE, LONGEST, Lent, MOST, REASON, Suspension};
 use crate::config::settings::{Duty, Insider};
 use crate::config::{Settings, own_accounts};
 use crate::policy::account_key::{AccountKey, is_registered};
@@ -279,7 +279,7 @@ pub fn register(
         if known.len() >= EACH {
             return Err(Refused::TooMany);
         }
-        desk.accounts.push(Account { of: of.clone(), account: hash, key: at_desk::mark(&key), since: now, by });
+        desk.accounts.push(Account { of: of.clone(), account: hash, key: overlay::mark(&key), since: now, by });
         Ok(())
     })
 }
@@ -304,7 +304,7 @@ pub fn unregister(
 
 /// The key of the site's accounts now; entries that another made fit nobody.
 pub fn key_mark(settings: &Settings) -> Option<String> {
-    own_accounts::key(&settings.records.key_file).ok().as_ref().map(at_desk::mark)
+    own_accounts::key(&settings.records.key_file).ok().as_ref().map(overlay::mark)
 }
 
 /// Whoever does it, by an address: a role that is lent, or mail that is refused, is somebody's doing.
@@ -365,7 +365,7 @@ fn change(
     let path = folder.join(FILE);
     let before = fs::read_to_string(&path).ok();
     let io = |source| Fault::Io { path: path.clone(), source };
-    desk::write_atomically(folder, FILE, desk.text()).map_err(io)?;
+    atomic::write(folder, FILE, desk.text()).map_err(io)?;
     if let Err(why) = reload() {
         put_back(folder, before).map_err(io)?;
         return Err(Fault::Reload(why.trim().chars().take(500).collect()));
@@ -375,7 +375,7 @@ fn change(
 
 fn put_back(folder: &Path, before: Option<String>) -> std::io::Result<()> {
     match before {
-        Some(text) => desk::write_atomically(folder, FILE, &text),
+        Some(text) => atomic::write(folder, FILE, &text),
         None => fs::remove_file(folder.join(FILE)),
     }
 }

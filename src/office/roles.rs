@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::moment;
 use crate::config::Settings;
-use crate::config::at_desk::Lent;
+use crate::config::overlay::people::Lent;
 use crate::config::settings::{Duty, Insider, TwoPeople};
 
 /// What somebody may be allowed to do.

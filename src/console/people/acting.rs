@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect};
 use jiff::Timestamp;
 
 use super::{Done, Entry, Wrong, acts, change, date, day, last_day, look, offered, wrong, wrong_at};
-use crate::config::at_desk::LONGEST;
+use crate::config::overlay::people::LONGEST;
 use crate::config::settings::Duty;
 use crate::console::frame::{Answer, Frame, Signed, Trouble, show};
 use crate::office::{people, roles};

@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use super::super::frame::{Answer, Frame, Signed, Trouble, show};
 use super::trial::{Fields, Rules, Trial, Tried, may};
 use super::{Problem, look, made, make, read, sentence};
-use crate::config::desk::{self, Made};
-use crate::config::{Settings, desk::LARGEST_TEXT};
+use crate::config::Settings;
+use crate::config::overlay::rules::{self as overlay, LARGEST_TEXT, Made};
 use crate::office::roles::Right;
 use crate::office::rules::difference::{FileDifference, Kind, texts};
 use crate::office::rules::{self, Act, Found, Refused, View, check as look_through};
@@ -106,7 +106,7 @@ fn state(file: &View) -> &'static str {
         _ if file.left_out => "changed here, and left out since it has faults",
         Made::Operator => "as the operator wrote it",
         Made::Own => "made here",
-        Made::Changed { from, today: Some(today) } if desk::hash(today) != *from => {
+        Made::Changed { from, today: Some(today) } if overlay::hash(today) != *from => {
             "changed here; the operator's file was changed after that"
         }
         Made::Changed { .. } => "changed here",
@@ -179,10 +179,10 @@ fn shown(signed: &Signed, edited: Edited, form: Shown, found: Option<Vec<Found>>
 
 fn overtaken(settings: &Settings, file: &View) -> Option<FileDifference> {
     let Made::Changed { from, today: Some(today) } = &file.made else { return None };
-    if desk::hash(today) == *from {
+    if overlay::hash(today) == *from {
         return None;
     }
-    let before = desk::text(&settings.console.as_ref()?.folder, from).ok()?;
+    let before = overlay::text(&settings.console.as_ref()?.folder, from).ok()?;
     Some(texts(file.shown.clone(), &before, today))
 }
 

@@ -12,7 +12,8 @@ use super::super::frame::{Answer, Frame, Signed, Trouble, show};
 use super::list::hits;
 use super::trial::{Fields, Rules, Trial, Tried, may};
 use super::{Problem, look, made, make, read};
-use crate::config::{Settings, desk};
+use crate::config::Settings;
+use crate::config::overlay::rules as overlay;
 use crate::office::roles::Right;
 use crate::office::rules::{Act, MODES, Refused, check, hangs};
 use crate::policy::rule::{Rule, SaidBy};
@@ -139,7 +140,7 @@ fn said(rule: &Rule) -> String {
 
 fn change(settings: &Settings, rule: &Rule, chosen: &Chosen, tried: &str, trial: Trial) -> Change {
     let was = rule.said.mode;
-    let word = |word: &str, or: Mode| desk::mode(word).unwrap_or(or).word();
+    let word = |word: &str, or: Mode| overlay::mode(word).unwrap_or(or).word();
     let ceiling = settings.policy.ceiling();
     Change {
         was: was.word(),
@@ -156,7 +157,7 @@ fn change(settings: &Settings, rule: &Rule, chosen: &Chosen, tried: &str, trial:
 pub(super) async fn mode(signed: Signed, Path(id): Path<String>, Form(chosen): Form<Chosen>) -> Answer {
     signed.sent(&chosen.token)?;
     let trial = Trial::empty(&signed, format!("/rules/{id}"), Fields::default());
-    let (Some(mode), Some(was)) = (desk::mode(&chosen.mode), desk::mode(&chosen.was)) else {
+    let (Some(mode), Some(was)) = (overlay::mode(&chosen.mode), overlay::mode(&chosen.was)) else {
         let problems = Problem::one("mode-off", "Choose a mode.");
         return shown(&signed, &id, chosen, "", trial, problems).await;
     };
@@ -175,7 +176,7 @@ pub(super) async fn mode(signed: Signed, Path(id): Path<String>, Form(chosen): F
 
 /// The rules with this one in another mode.
 async fn proposed(signed: &Signed, id: &str, mode: &str) -> Result<Result<Settings, Vec<Problem>>, Trouble> {
-    let Some(mode) = desk::mode(mode) else { return Ok(Err(Problem::one("try-mode", "Choose a mode."))) };
+    let Some(mode) = overlay::mode(mode) else { return Ok(Err(Problem::one("try-mode", "Choose a mode."))) };
     let rule = signed.settings.policy.rules().iter().find(|r| *r.id == *id).ok_or(Trouble::Nowhere)?;
     let act = Act::Mode { rule: id.to_string(), mode, was: rule.said.mode };
     let doer = signed.doer("")?;

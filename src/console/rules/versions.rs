@@ -6,7 +6,7 @@ use axum::extract::{Path, Query};
 
 use super::super::frame::{Answer, Frame, Signed, Trouble, show};
 use super::{Problem, look, made, make, moment, papers};
-use crate::config::desk::Manifest;
+use crate::config::overlay::rules::Manifest;
 use crate::office::roles::Right;
 use crate::office::rules::difference::{Difference, Kind, between};
 use crate::office::rules::{Act, KEPT, version, versions};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use crate::config::desk::{self, Entry, Manifest};
+use crate::config::overlay::rules::{self as overlay, Entry, Manifest};
 
 /// Lines around a change that are shown, too.
 const AROUND: usize = 3;
@@ -73,7 +73,7 @@ pub fn between(folder: &Path, before: Option<&Manifest>, after: &Manifest) -> Re
         if from == to {
             continue;
         }
-        let read = |hash: Option<String>| hash.map_or(Ok(String::new()), |hash| desk::text(folder, &hash));
+        let read = |hash: Option<String>| hash.map_or(Ok(String::new()), |hash| overlay::text(folder, &hash));
         let shown = name.0.clone().or_else(|| name.1.as_ref().map(|n| format!("{n}.toml"))).unwrap_or_default();
         out.files.push(texts(shown, &read(from)?, &read(to)?));
     }

@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::super::desk::write_atomically;
-use crate::config::desk::{self, MANIFEST, Manifest, TEXTS};
+use super::super::atomic;
+use crate::config::overlay::rules::{self as overlay, MANIFEST, Manifest, TEXTS};
 
 const VERSIONS: &str = "versions";
 /// What a name of a file that is not whole yet ends with.
@@ -39,7 +39,7 @@ impl Folder {
 
     /// The number of the next version.
     pub fn next(&self) -> u64 {
-        let current = desk::manifest(&self.path.join(MANIFEST));
+        let current = overlay::manifest(&self.path.join(MANIFEST));
         let number = match current {
             Ok(None) => 0,
             Ok(Some(manifest)) => manifest.change.number,
@@ -64,7 +64,7 @@ impl Folder {
             sweep(&self.path.join(folder))?;
         }
         for text in texts {
-            let path = self.path.join(TEXTS).join(format!("{}.toml", desk::hash(text)));
+            let path = self.path.join(TEXTS).join(format!("{}.toml", overlay::hash(text)));
             if !path.exists() {
                 put(&path, text)?;
             }
@@ -103,7 +103,7 @@ impl Folder {
         let mut named = std::collections::HashSet::new();
         for number in numbers(&self.path) {
             // What cannot be read may name any text: then all stay.
-            let Ok(Some(manifest)) = desk::manifest(&version_path(&self.path, number)) else { return Ok(()) };
+            let Ok(Some(manifest)) = overlay::manifest(&version_path(&self.path, number)) else { return Ok(()) };
             for entry in manifest.files {
                 named.extend(std::iter::once(entry.text).chain(entry.made_from));
             }
@@ -120,7 +120,7 @@ impl Folder {
 
 /// The versions from the one before `below` on, latest first, at most `most` of them. What is damaged is left out.
 pub fn versions(folder: &Path, below: Option<u64>, most: usize) -> Vec<Manifest> {
-    let newest = match desk::manifest(&folder.join(MANIFEST)) {
+    let newest = match overlay::manifest(&folder.join(MANIFEST)) {
         Ok(Some(manifest)) => manifest.change.number,
         Ok(None) => return Vec::new(),
         Err(_) => u64::MAX,
@@ -133,12 +133,12 @@ pub fn versions(folder: &Path, below: Option<u64>, most: usize) -> Vec<Manifest>
 
 /// One version. None where it is not there, was never in force, or is damaged.
 pub fn version(folder: &Path, number: u64) -> Option<Manifest> {
-    if let Ok(Some(manifest)) = desk::manifest(&folder.join(MANIFEST))
+    if let Ok(Some(manifest)) = overlay::manifest(&folder.join(MANIFEST))
         && manifest.change.number < number
     {
         return None;
     }
-    desk::manifest(&version_path(folder, number)).ok().flatten().filter(|manifest| manifest.change.number == number)
+    overlay::manifest(&version_path(folder, number)).ok().flatten().filter(|manifest| manifest.change.number == number)
 }
 
 fn version_path(folder: &Path, number: u64) -> PathBuf {
@@ -154,7 +154,7 @@ fn numbers(folder: &Path) -> Vec<u64> {
 fn put(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let name = path.file_name().and_then(|n| n.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
-    write_atomically(folder, name, text)
+    atomic::write(folder, name, text)
 }
 
 /// Deletes what a crash left unfinished.

@@ -20,7 +20,7 @@ pub use self::folder::{KEPT, version, versions};
 pub use self::propose::{Act, Proposed, propose};
 use super::roles::Right;
 use super::{Doer, Fault};
-use crate::config::desk::{self, Change, Entry, Made, Manifest, Of, Overlay, RuleFile};
+use crate::config::overlay::rules::{self as overlay, Change, Entry, Made, Manifest, Of, Overlay, RuleFile};
 use crate::config::{Diagnostics, Level, Settings};
 use crate::documents;
 use crate::policy::Mode;
@@ -50,9 +50,9 @@ pub enum Refused {
     Name,
     #[error("there is a file of that name already")]
     NameTaken,
-    #[error("a rule file that is changed here has at most {} kB", desk::LARGEST_TEXT / 1024)]
+    #[error("a rule file that is changed here has at most {} kB", overlay::LARGEST_TEXT / 1024)]
     TooLarge,
-    #[error("at most {} files are changed or made here", desk::MOST_FILES)]
+    #[error("at most {} files are changed or made here", overlay::MOST_FILES)]
     TooMany,
     #[error("what was changed here before cannot be read: {0}. Put an earlier version back first")]
     Damaged(String),
@@ -104,7 +104,7 @@ impl View {
 
     /// For a form, so that a change that began with another text is noticed.
     pub fn hash(&self) -> String {
-        desk::hash(&self.text)
+        overlay::hash(&self.text)
     }
 }
 
@@ -119,7 +119,7 @@ pub fn files(settings: &Settings) -> Vec<View> {
     if settings.rules.left_out.is_none() {
         return out;
     }
-    let Some(overlay) = folder(settings).ok().and_then(|f| desk::read(f).ok()) else { return out };
+    let Some(overlay) = folder(settings).ok().and_then(|f| overlay::read(f).ok()) else { return out };
     for changed in overlay.files {
         let (key, shown) = (changed.of.key(), changed.of.shown());
         let today = out.iter().find(|f| f.key == key).map(|f| f.text.clone());
@@ -206,12 +206,12 @@ fn reason(text: &str) -> Result<String, Refused> {
 
 /// A version to be written, and the texts that it needs.
 fn written<'a>(change: Change, overlay: &'a Overlay, originals: &'a [String]) -> (Manifest, Vec<&'a str>) {
-    let entry = |changed: &desk::Changed| {
+    let entry = |changed: &overlay::Changed| {
         let (instead_of, name, made_from) = match &changed.of {
             Of::File { path, made_from } => (Some(path.clone()), None, Some(made_from.clone())),
             Of::Own(name) => (None, Some(name.clone()), None),
         };
-        Entry { instead_of, name, text: desk::hash(&changed.text), made_from }
+        Entry { instead_of, name, text: overlay::hash(&changed.text), made_from }
     };
     let manifest = Manifest {
         change,

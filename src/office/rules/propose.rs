@@ -2,7 +2,7 @@
 
 use super::{Refused, View, file, folder};
 use crate::config::Settings;
-use crate::config::desk::{self, Changed, Made, Of, Overlay};
+use crate::config::overlay::rules::{self as overlay, Changed, Made, Of, Overlay};
 use crate::policy::Mode;
 
 /// What somebody wants to change.
@@ -38,7 +38,7 @@ pub fn propose(settings: &Settings, act: &Act) -> Result<Proposed, Refused> {
     if let Act::Back { number, began } = act {
         return back(folder, *number, *began);
     }
-    let overlay = desk::read(folder).map_err(Refused::Damaged)?;
+    let overlay = overlay::read(folder).map_err(Refused::Damaged)?;
     let proposed = Proposed { overlay, what: Vec::new(), key: None, originals: Vec::new() };
     match act {
         Act::Mode { rule, mode, was } => proposed.with_mode(settings, rule, *mode, *was),
@@ -65,10 +65,10 @@ fn back(folder: &std::path::Path, number: u64, began: u64) -> Result<Proposed, R
         0 => Overlay::default(),
         number => {
             let manifest = super::version(folder, number).ok_or(Refused::NotThere)?;
-            desk::overlay(folder, &manifest).map_err(Refused::Damaged)?
+            overlay::overlay(folder, &manifest).map_err(Refused::Damaged)?
         }
     };
-    let now = desk::read(folder);
+    let now = overlay::read(folder);
     if now.as_ref().is_ok_and(|now| now.change.as_ref().map_or(0, |c| c.number) != began) {
         return Err(Refused::Stale);
     }
@@ -94,7 +94,7 @@ impl Proposed {
         } else {
             self.overlay.modes.insert(id.to_string(), mode);
         }
-        if self.overlay.modes.len() > desk::MOST_MODES {
+        if self.overlay.modes.len() > overlay::MOST_MODES {
             return Err(Refused::TooMany);
         }
         if was != mode {
@@ -105,7 +105,7 @@ impl Proposed {
 
     fn with_text(mut self, file: &View, text: &str) -> Result<Proposed, Refused> {
         self.key = Some(file.key.clone());
-        if text.len() > desk::LARGEST_TEXT {
+        if text.len() > overlay::LARGEST_TEXT {
             return Err(Refused::TooLarge);
         }
         if *text == file.text {
@@ -117,7 +117,7 @@ impl Proposed {
                 changed.text = text.to_string();
                 // Whoever edits a copy has seen what became of the operator's file: the page shows it.
                 if let (Of::File { made_from, .. }, Made::Changed { today: Some(today), .. }) = (&mut changed.of, &file.made) {
-                    *made_from = desk::hash(today);
+                    *made_from = overlay::hash(today);
                     self.originals.push(today.clone());
                 }
             }
@@ -133,10 +133,10 @@ impl Proposed {
     fn with_new(mut self, settings: &Settings, name: &str, text: &str) -> Result<Proposed, Refused> {
         let name = name.trim();
         let name = name.strip_suffix(".toml").unwrap_or(name);
-        if !desk::is_name(name) {
+        if !overlay::is_name(name) {
             return Err(Refused::Name);
         }
-        if text.len() > desk::LARGEST_TEXT {
+        if text.len() > overlay::LARGEST_TEXT {
             return Err(Refused::TooLarge);
         }
         let of = Of::Own(name.to_string());
@@ -152,7 +152,7 @@ impl Proposed {
     fn without(mut self, key: &str, began: &str) -> Result<Proposed, Refused> {
         let at = self.overlay.files.iter().position(|f| f.of.key() == key).ok_or(Refused::NotThere)?;
         let gone = self.overlay.files.remove(at);
-        if desk::hash(&gone.text) != began {
+        if overlay::hash(&gone.text) != began {
             return Err(Refused::Stale);
         }
         self.what.push(match gone.of {
@@ -163,6 +163,6 @@ impl Proposed {
     }
 
     fn bounded(self) -> Result<Proposed, Refused> {
-        if self.overlay.files.len() > desk::MOST_FILES { Err(Refused::TooMany) } else { Ok(self) }
+        if self.overlay.files.len() > overlay::MOST_FILES { Err(Refused::TooMany) } else { Ok(self) }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::config;
-use crate::config::desk::MANIFEST;
+use crate::config::overlay::rules::MANIFEST;
 use crate::records::access::Identity;
 
 /// A council's site with a store, and settings that a reload reads anew.
@@ -64,7 +64,7 @@ impl Site {
     }
 
     fn write(&self, text: &str) -> Result<Done, Refused> {
-        let file = file(&self.settings(), &desk::key("rules/a.toml")).unwrap();
+        let file = file(&self.settings(), &overlay::key("rules/a.toml")).unwrap();
         self.change(CLERK, "better so", &Act::Write { key: file.key.clone(), text: text.into(), began: file.hash() })
     }
 }
@@ -100,7 +100,7 @@ fn a_mode_is_changed_kept_and_put_back() {
     // The mode of the file needs no word of the desk's.
     site.mode(Mode::Off, Mode::Enforce).unwrap();
     site.mode(Mode::Enforce, Mode::Off).unwrap();
-    assert!(desk::read(&site.desk()).unwrap().modes.is_empty());
+    assert!(overlay::read(&site.desk()).unwrap().modes.is_empty());
     let log = crate::records::access::accesses(&Options::of(&site.settings())).unwrap();
     assert!(log.iter().any(|a| a.purpose.contains("changed rules, version 1 (pears: warn instead of enforce): a trial")));
 }
@@ -124,12 +124,12 @@ fn a_text_with_a_fault_is_told_at_its_line_and_not_written() {
     assert_eq!((found[0].line, found[0].file.as_deref(), found[0].error), (Some(4), None, true), "{found:?}");
     assert!(!site.desk().join(MANIFEST).exists());
     assert_eq!(site.write(&RULES.replace("pears\"]", "plums\"]").replace('\n', "\r\n")).unwrap().version, 1);
-    let file = file(&site.settings(), &desk::key("rules/a.toml")).unwrap();
+    let file = file(&site.settings(), &overlay::key("rules/a.toml")).unwrap();
     assert!(file.text.contains("plums") && !file.text.contains('\r') && matches!(file.made, Made::Changed { .. }));
     // What somebody began with the text before is refused.
-    let old = Act::Write { key: file.key.clone(), text: RULES.into(), began: desk::hash(RULES) };
+    let old = Act::Write { key: file.key.clone(), text: RULES.into(), began: overlay::hash(RULES) };
     assert!(matches!(site.change(CLERK, "mine", &old), Err(Refused::Stale)));
-    let large = "#".repeat(desk::LARGEST_TEXT + 1);
+    let large = "#".repeat(overlay::LARGEST_TEXT + 1);
     assert!(matches!(site.write(&large), Err(Refused::TooLarge)));
     let given = Act::GiveUp { key: file.key.clone(), began: file.hash() };
     site.change(CLERK, "the old one", &given).unwrap();
@@ -156,9 +156,9 @@ fn a_file_of_the_council_s_own() {
     assert!(matches!(new("ours", &plums), Err(Refused::NameTaken)));
     assert_eq!(site.settings().policy.rules().len(), 2);
     site.change(CLERK, "later", &Act::Mode { rule: "plums".into(), mode: Mode::Off, was: Mode::Enforce }).unwrap();
-    let file = file(&site.settings(), &desk::own_key("ours")).unwrap();
+    let file = file(&site.settings(), &overlay::own_key("ours")).unwrap();
     site.change(CLERK, "enough", &Act::GiveUp { key: file.key.clone(), began: file.hash() }).unwrap();
-    let left = desk::read(&site.desk()).unwrap();
+    let left = overlay::read(&site.desk()).unwrap();
     assert!(left.modes.is_empty() && left.files.is_empty(), "its mode goes with it");
 }
 
@@ -172,7 +172,7 @@ fn what_the_gateway_does_not_take_is_taken_back() {
     site.mode(Mode::Warn, Mode::Enforce).unwrap();
     let act = Act::Mode { rule: "pears".into(), mode: Mode::Off, was: Mode::Warn };
     assert!(site.change_with(CLERK, "why not", &act, &refuse).is_err());
-    assert_eq!(desk::read(&site.desk()).unwrap().change.unwrap().number, 1);
+    assert_eq!(overlay::read(&site.desk()).unwrap().change.unwrap().number, 1);
     assert_eq!(site.mode(Mode::Off, Mode::Warn).unwrap().version, 2);
 }
 
@@ -220,7 +220,7 @@ fn a_copy_that_fell_out_of_step_is_mended_in_the_editor() {
     fs::write(site.path.join("rules/b.toml"), RULES.replace("pears", "plums")).unwrap();
     site.reload().unwrap();
     assert!(site.settings().rules.left_out.is_some());
-    let left_out = file(&site.settings(), &desk::own_key("ours")).unwrap();
+    let left_out = file(&site.settings(), &overlay::own_key("ours")).unwrap();
     assert!(left_out.left_out);
     let text = RULES.replace("pears", "damsons");
     site.change(CLERK, "another id", &Act::Write { key: left_out.key.clone(), text, began: left_out.hash() }).unwrap();

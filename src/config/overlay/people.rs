@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Access, Duty};
+use crate::config::settings::{Access, Duty};
 use crate::policy::account_key::{self, AccountKey};
 use crate::policy::people::domain_of;
 use crate::smtp::Address;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostics, Source, rules};
+use crate::config::{Diagnostics, Source, rules};
 use crate::policy::Mode;
 
 /// What holds now, in the desk's folder.

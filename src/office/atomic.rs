@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Puts a file in a folder that only its owner can read. A crash before the rename leaves the old file and a `.new` beside it, one after it
 /// the new file. Whoever calls this sees to it that nobody else writes it at the same time.
-pub fn write_atomically(folder: &Path, name: &str, octets: impl AsRef<[u8]>) -> io::Result<()> {
+pub fn write(folder: &Path, name: &str, octets: impl AsRef<[u8]>) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
     // What a crash left may be another's, or open to others.
@@ -34,7 +34,7 @@ mod tests {
         let base = Folder::new();
         let folder = base.path("desk");
         for text in ["one", "two and more"] {
-            write_atomically(&folder, "people.toml", text).unwrap();
+            write(&folder, "people.toml", text).unwrap();
             assert_eq!(fs::read_to_string(folder.join("people.toml")).unwrap(), text);
             fs::write(folder.join("people.toml.new"), "left by a crash").unwrap();
         }
