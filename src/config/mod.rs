@@ -158,8 +158,15 @@ fn load_as(
             };
             standing.change = overlay.change;
             let sources: Vec<Arc<Source>> = standing.files.iter().map(|f| f.source.clone()).collect();
-            let changed: Vec<_> =
-                standing.files.iter().filter(|f| !matches!(f.made, overlay::rules::Made::Operator)).map(|f| f.source.clone()).collect();
+            let changed: Vec<_> = standing
+                .files
+                .iter()
+                .filter_map(|f| match &f.made {
+                    overlay::rules::Made::Operator => None,
+                    overlay::rules::Made::Changed { original, .. } => Some((f.source.clone(), Some(original.clone()))),
+                    overlay::rules::Made::Own => Some((f.source.clone(), None)),
+                })
+                .collect();
             // What the site file tunes of its own rules, other rules may lack.
             let is_there = |id: &str| sources.iter().any(|s| s.text.contains(&format!("\"{id}\"")));
             let mut tune = options.rules.tune.clone();

@@ -5,6 +5,7 @@
 
 mod clauses;
 mod expect;
+mod from_desk;
 mod lint;
 mod lists;
 mod reader;
@@ -66,8 +67,8 @@ pub struct Site<'a> {
 pub struct Desk<'a> {
     /// They win over the rule's own mode and over the site file's.
     pub modes: Option<&'a BTreeMap<String, Mode>>,
-    /// Files whose text was written there: it may name other files only where it can do no harm.
-    pub files: &'a [Arc<Source>],
+    /// Files whose text was written there, with the operator's that they were made from: they may do less ([`from_desk`], [`Doc::beside`]).
+    pub files: &'a [(Arc<Source>, Option<String>)],
 }
 
 /// The rule files at `paths`: files as they are, folders with every `*.toml` in them in the order of the names.
@@ -139,9 +140,10 @@ pub fn read(path: &Path, diagnostics: &mut Diagnostics) -> Option<Arc<Source>> {
 pub fn load(files: &[Arc<Source>], site: &Site<'_>, diagnostics: &mut Diagnostics) -> Option<Policy> {
     let mut found = Diagnostics::new();
     let parsed: Vec<_> = files.iter().map(|source| (source, syntax::parse(source, &mut found))).collect();
-    let from_desk = |source: &Arc<Source>| site.desk.files.iter().any(|f| Arc::ptr_eq(f, source));
+    let desk = |source: &Arc<Source>| site.desk.files.iter().find(|(f, _)| Arc::ptr_eq(f, source)).map(|(_, original)| original.as_deref());
     let docs: Vec<Doc<'_>> =
-        parsed.iter().map(|(source, p)| Doc { source, root: p.root.get_ref(), faults: &p.faults, from_desk: from_desk(source) }).collect();
+        parsed.iter().map(|(source, p)| Doc { source, root: p.root.get_ref(), faults: &p.faults, desk: desk(source) }).collect();
+    from_desk::look(&docs, &mut found);
     let mut loading = Loading::new(site, &docs, &mut found);
     loading.rules();
     let policy = loading.finish();
@@ -158,8 +160,8 @@ struct Doc<'a> {
     source: &'a Arc<Source>,
     root: &'a DeTable<'a>,
     faults: &'a [std::ops::Range<usize>],
-    /// Its text was written at the desk.
-    from_desk: bool,
+    /// Its text was written at the desk, in place of the operator's of this text, if it is a copy.
+    desk: Option<Option<&'a str>>,
 }
 
 impl Doc<'_> {
@@ -167,7 +169,7 @@ impl Doc<'_> {
     /// what stands in others would come out in diagnostics, bit by bit.
     fn beside(&self, name: &str, ending: &str) -> std::io::Result<PathBuf> {
         let path = Path::new(&self.source.name).parent().unwrap_or(Path::new(".")).join(name);
-        if !self.from_desk {
+        if self.desk.is_none() {
             return Ok(path);
         }
         let plain = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));

@@ -91,8 +91,8 @@ pub struct Changed {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Of {
-    /// In place of the operator's file at `path`, relative to the site file, whose text had this hash.
-    File { path: String, made_from: String },
+    /// In place of the operator's file at `path`, relative to the site file, as it was then.
+    File { path: String, original: String },
     /// A file of the desk's own, called so without its ending.
     Own(String),
 }
@@ -103,6 +103,14 @@ impl Of {
         match self {
             Of::File { path, .. } => key(path),
             Of::Own(name) => own_key(name),
+        }
+    }
+
+    /// The operator's text that a copy was made from.
+    pub fn original(&self) -> Option<&str> {
+        match self {
+            Of::File { original, .. } => Some(original),
+            Of::Own(_) => None,
         }
     }
 
@@ -174,7 +182,7 @@ pub fn overlay(folder: &Path, manifest: &Manifest) -> Result<Overlay, String> {
     }
     for entry in &manifest.files {
         let of = match (&entry.instead_of, &entry.name, &entry.made_from) {
-            (Some(path), None, Some(from)) if is_hash(from) => Of::File { path: path.clone(), made_from: from.clone() },
+            (Some(path), None, Some(from)) => Of::File { path: path.clone(), original: text(folder, from)? },
             (None, Some(name), None) if is_name(name) => Of::Own(name.clone()),
             _ => return Err("a [[file]] says neither what it stands for nor what it is called".into()),
         };
@@ -233,18 +241,18 @@ pub struct RuleFile {
 #[derive(Clone, Debug)]
 pub enum Made {
     Operator,
-    /// At the desk, out of the operator's text of this hash; and that text as it is today, where it can be read.
+    /// At the desk, out of the operator's text as it was then; and as it is today, where it can be read.
     Changed {
-        from: String,
+        original: String,
         today: Option<String>,
     },
     Own,
 }
 
-impl RuleFile {
+impl Made {
     /// The operator's file is another one than the copy was made from.
     pub fn is_overtaken(&self) -> bool {
-        matches!(&self.made, Made::Changed { from, today: Some(today) } if hash(today) != *from)
+        matches!(self, Made::Changed { original, today: Some(today) } if today != original)
     }
 }
 
@@ -275,12 +283,12 @@ pub fn lay(overlay: &Overlay, paths: &[PathBuf], base: &Path, folder: &Path, d: 
             continue;
         };
         used[at] = true;
-        let Changed { of: Of::File { made_from, .. }, text } = &overlay.files[at] else { continue };
+        let Changed { of: Of::File { original, .. }, text } = &overlay.files[at] else { continue };
         let source = Source { name: format!("{} (as changed at the desk)", path.display()), text: text.clone() };
         let today = rules::read(path, &mut Diagnostics::new()).map(|s| s.text.clone());
-        let made = Made::Changed { from: made_from.clone(), today };
+        let made = Made::Changed { original: original.clone(), today };
         let file = RuleFile { key: key(&shown), shown, source: Arc::new(source), made };
-        if file.is_overtaken() {
+        if file.made.is_overtaken() {
             let message = format!("{} was changed after the desk's copy of it was made, which stays in force", path.display());
             d.warning_without_place(message, "Look at it under Rules in the console: take what is new into the copy, or give the copy up.");
         }

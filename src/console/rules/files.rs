@@ -13,7 +13,7 @@ use super::super::frame::{Answer, Frame, Signed, Trouble, show};
 use super::trial::{Fields, Rules, Trial, Tried, may};
 use super::{Problem, look, made, make, read, sentence};
 use crate::config::Settings;
-use crate::config::overlay::rules::{self as overlay, LARGEST_TEXT, Made};
+use crate::config::overlay::rules::{LARGEST_TEXT, Made};
 use crate::office::roles::Right;
 use crate::office::rules::difference::{FileDifference, Kind, texts};
 use crate::office::rules::{self, Act, Found, Refused, View, check as look_through};
@@ -106,9 +106,7 @@ fn state(file: &View) -> &'static str {
         _ if file.left_out => "changed here, and left out since it has faults",
         Made::Operator => "as the operator wrote it",
         Made::Own => "made here",
-        Made::Changed { from, today: Some(today) } if overlay::hash(today) != *from => {
-            "changed here; the operator's file was changed after that"
-        }
+        made if made.is_overtaken() => "changed here; the operator's file was changed after that",
         Made::Changed { .. } => "changed here",
     }
 }
@@ -165,7 +163,7 @@ fn shown(signed: &Signed, edited: Edited, form: Shown, found: Option<Vec<Found>>
     show(&Page {
         frame: signed.frame("/rules"),
         state: file.as_ref().map_or("", state),
-        overtaken: file.as_ref().and_then(|file| overtaken(&signed.settings, file)),
+        overtaken: file.as_ref().and_then(overtaken),
         may_change: signed.may(Right::Rules),
         too_large: file.as_ref().is_some_and(|f| f.text.len() > LARGEST_TEXT),
         to,
@@ -177,13 +175,11 @@ fn shown(signed: &Signed, edited: Edited, form: Shown, found: Option<Vec<Found>>
     })
 }
 
-fn overtaken(settings: &Settings, file: &View) -> Option<FileDifference> {
-    let Made::Changed { from, today: Some(today) } = &file.made else { return None };
-    if overlay::hash(today) == *from {
-        return None;
+fn overtaken(file: &View) -> Option<FileDifference> {
+    match &file.made {
+        Made::Changed { original, today: Some(today) } if today != original => Some(texts(file.shown.clone(), original, today)),
+        _ => None,
     }
-    let before = overlay::text(&settings.console.as_ref()?.folder, from).ok()?;
-    Some(texts(file.shown.clone(), &before, today))
 }
 
 pub(super) async fn page(signed: Signed, Path(key): Path<String>) -> Answer {

@@ -124,7 +124,7 @@ pub fn files(settings: &Settings) -> Vec<View> {
         let (key, shown) = (changed.of.key(), changed.of.shown());
         let today = out.iter().find(|f| f.key == key).map(|f| f.text.clone());
         let made = match changed.of {
-            Of::File { made_from, .. } => Made::Changed { from: made_from, today },
+            Of::File { original, .. } => Made::Changed { original, today },
             Of::Own(_) => Made::Own,
         };
         out.retain(|f| f.key != key);
@@ -180,7 +180,7 @@ pub fn change(gateway: &Gateway<'_>, options: &Options, act: &Act, now: Timestam
     let change = Change { number, time: now, who: doer.who.name().to_string(), why, what: proposed.what };
     doer.log(options, Right::Rules, &format!("changed rules, version {number} ({})", change.what.join("; ")), Question::default())?;
     let before = held.now().map_err(io)?;
-    let (manifest, texts) = written(change, &proposed.overlay, &proposed.originals);
+    let (manifest, texts) = written(change, &proposed.overlay);
     if let Err(source) = held.write(&manifest, &texts) {
         // What came of it is not known: what held before holds on.
         let _ = held.take_back(number, before.as_deref());
@@ -205,10 +205,10 @@ fn reason(text: &str) -> Result<String, Refused> {
 }
 
 /// A version to be written, and the texts that it needs.
-fn written<'a>(change: Change, overlay: &'a Overlay, originals: &'a [String]) -> (Manifest, Vec<&'a str>) {
+fn written(change: Change, overlay: &Overlay) -> (Manifest, Vec<&str>) {
     let entry = |changed: &overlay::Changed| {
         let (instead_of, name, made_from) = match &changed.of {
-            Of::File { path, made_from } => (Some(path.clone()), None, Some(made_from.clone())),
+            Of::File { path, original } => (Some(path.clone()), None, Some(overlay::hash(original))),
             Of::Own(name) => (None, Some(name.clone()), None),
         };
         Entry { instead_of, name, text: overlay::hash(&changed.text), made_from }
@@ -218,7 +218,7 @@ fn written<'a>(change: Change, overlay: &'a Overlay, originals: &'a [String]) ->
         mode: overlay.modes.iter().map(|(id, mode)| (id.clone(), mode.word().to_string())).collect(),
         files: overlay.files.iter().map(entry).collect(),
     };
-    let texts = overlay.files.iter().map(|f| f.text.as_str()).chain(originals.iter().map(String::as_str)).collect();
+    let texts = overlay.files.iter().flat_map(|f| std::iter::once(f.text.as_str()).chain(f.of.original())).collect();
     (manifest, texts)
 }
 

@@ -28,8 +28,6 @@ pub struct Proposed {
     pub what: Vec<String>,
     /// The file whose text was changed.
     pub key: Option<String>,
-    /// Texts that copies are made from.
-    pub originals: Vec<String>,
 }
 
 /// The desk's files after an act.
@@ -39,7 +37,7 @@ pub fn propose(settings: &Settings, act: &Act) -> Result<Proposed, Refused> {
         return back(folder, *number, *began);
     }
     let overlay = overlay::read(folder).map_err(Refused::Damaged)?;
-    let proposed = Proposed { overlay, what: Vec::new(), key: None, originals: Vec::new() };
+    let proposed = Proposed { overlay, what: Vec::new(), key: None };
     match act {
         Act::Mode { rule, mode, was } => proposed.with_mode(settings, rule, *mode, *was),
         Act::Write { key, text, began } => {
@@ -77,7 +75,7 @@ fn back(folder: &std::path::Path, number: u64, began: u64) -> Result<Proposed, R
         0 => "Everything as in the operator's files".to_string(),
         number => format!("Version {number} put back"),
     };
-    Ok(Proposed { overlay, what: if same { Vec::new() } else { vec![words] }, key: None, originals: Vec::new() })
+    Ok(Proposed { overlay, what: if same { Vec::new() } else { vec![words] }, key: None })
 }
 
 impl Proposed {
@@ -116,14 +114,12 @@ impl Proposed {
             Some(changed) => {
                 changed.text = text.to_string();
                 // Whoever edits a copy has seen what became of the operator's file: the page shows it.
-                if let (Of::File { made_from, .. }, Made::Changed { today: Some(today), .. }) = (&mut changed.of, &file.made) {
-                    *made_from = overlay::hash(today);
-                    self.originals.push(today.clone());
+                if let (Of::File { original, .. }, Made::Changed { today: Some(today), .. }) = (&mut changed.of, &file.made) {
+                    original.clone_from(today);
                 }
             }
             None => {
-                let of = Of::File { path: file.shown.clone(), made_from: file.hash() };
-                self.originals.push(file.text.clone());
+                let of = Of::File { path: file.shown.clone(), original: file.text.clone() };
                 self.overlay.files.push(Changed { of, text: text.to_string() });
             }
         }

@@ -88,20 +88,55 @@ fn a_mode_for_a_rule_that_is_gone_is_only_told() {
 fn a_copy_takes_the_place_of_the_file_and_a_change_of_that_is_told() {
     let site = Site::new("copy");
     let copy = site.text(&RULES.replace("pears", "plums"));
-    let entry = |from: &str| format!("[[file]]\ninstead-of = \"rules.d/a.toml\"\ntext = \"{copy}\"\nmade-from = \"{}\"\n", hash(from));
+    let entry = |from: &str| format!("[[file]]\ninstead-of = \"rules.d/a.toml\"\ntext = \"{copy}\"\nmade-from = \"{}\"\n", site.text(from));
     site.manifest(&entry(RULES));
     let (settings, told) = site.load();
     assert!(mode_of(&settings, "plums").is_some() && mode_of(&settings, "pears").is_none());
     assert!(!told.contains("the desk"), "{told}");
     let (file, line) = settings.rules.at(&settings.policy.rules()[0].place).unwrap();
-    assert_eq!((file.shown.as_str(), line, file.is_overtaken()), ("rules.d/a.toml", 1, false));
+    assert_eq!((file.shown.as_str(), line, file.made.is_overtaken()), ("rules.d/a.toml", 1, false));
     site.write("rules.d/a.toml", &format!("{RULES}# as of version 2\n"));
     let (settings, told) = site.load();
-    assert!(mode_of(&settings, "plums").is_some() && settings.rules.files[0].is_overtaken());
+    assert!(mode_of(&settings, "plums").is_some() && settings.rules.files[0].made.is_overtaken());
     assert!(told.contains("was changed after the desk's copy of it was made"), "{told}");
     std::fs::rename(site.0.join("rules.d/a.toml"), site.0.join("rules.d/b.toml")).unwrap();
     let (settings, told) = site.load();
     assert!(mode_of(&settings, "plums").is_none() && told.contains("is not used"), "{told}");
+}
+
+#[test]
+fn nobody_reads_other_people_s_mail_by_a_rule_that_they_wrote_themselves() {
+    let site = Site::new("elsewhere");
+    let routed = format!(
+        "{RULES}[[list]]\nname = \"watched\"\nentries = [\"jo@x.uk\"]\n[[rule]]\nid = \"leaver\"\ntitle = \"A leaver\"\nwhen.recipient = \"@watched\"\nthen.copy-to = [\"ann@x.uk\"]\n"
+    );
+    let told = |text: &str, from: Option<&str>| {
+        let named = match from {
+            Some(from) => format!("instead-of = \"rules.d/a.toml\"\nmade-from = \"{}\"", site.text(from)),
+            None => "name = \"ours\"".into(),
+        };
+        site.manifest(&format!("[[file]]\n{named}\ntext = \"{}\"\n", site.text(text)));
+        let (settings, told) = site.load();
+        settings.rules.left_out.is_some().then_some(told)
+    };
+    let refused = "neither sends mail to somebody else nor lets it vanish";
+    for action in [
+        "then.copy-to = [\"ann@x.uk\"]",
+        "then.redirect-to = [\"ann@x.uk\"]",
+        "then.redirect = { \"jo@x.uk\" = \"ann@x.uk\" }",
+        "then.drop = true",
+    ] {
+        let text = format!("[[rule]]\nid = \"ours\"\ntitle = \"Ours\"\nwhen.subject.words = [\"x\"]\n{action}\n");
+        assert!(told(&text, None).is_some_and(|t| t.contains(refused)), "{action}");
+    }
+    // The operator's own may stand in a copy, whatever else is changed there, but not otherwise than it was. Its lists are the Clerk's.
+    site.write("rules.d/a.toml", &routed);
+    let copy = routed.replace("pears", "plums").replace("id = \"leaver\"", "# of 2026\nid    = \"leaver\"");
+    assert_eq!(told(&copy, Some(&routed)), None);
+    assert_eq!(told(&copy.replace("[\"jo@x.uk\"]", "[\"jo@x.uk\", \"tom@x.uk\"]"), Some(&routed)), None);
+    for (was, is) in [("ann@x.uk", "eve@x.uk"), ("\"@watched\"", "\"x.uk\"")] {
+        assert!(told(&copy.replace(was, is), Some(&routed)).is_some_and(|t| t.contains(refused)), "{is}");
+    }
 }
 
 #[test]
@@ -161,7 +196,7 @@ fn what_is_written_at_the_desk_reads_no_other_file() {
     for (table, key) in [("[policy]", "clauses"), ("[policy]", "text"), ("[[expect]]\ndisposition = \"reject\"", "message")] {
         for name in ["../secret.toml", "/etc/passwd", "secret.key", "/dev/zero", "zero.eml"] {
             let text = format!("{RULES}{table}\n{key} = \"{name}\"\n");
-            let of = Of::File { path: "rules.d/a.toml".into(), made_from: hash(RULES) };
+            let of = Of::File { path: "rules.d/a.toml".into(), original: RULES.into() };
             let overlay = Overlay { files: vec![Changed { of, text }], ..Overlay::default() };
             let mut d = Diagnostics::new();
             assert!(load_proposed(&site.0.join("lychgate.toml"), &overlay, &mut d).is_none(), "{key} {name}");
@@ -172,7 +207,7 @@ fn what_is_written_at_the_desk_reads_no_other_file() {
     site.write("rules.d/pears.eml", "From: a@wragby.gov.uk\r\nTo: b@x.example\r\nSubject: pears\r\n\r\nx\r\n");
     for (wanted, good) in [("reject", true), ("deliver", false)] {
         let text = format!("{RULES}[[expect]]\nmessage = \"pears.eml\"\ndisposition = \"{wanted}\"\n");
-        let of = Of::File { path: "rules.d/a.toml".into(), made_from: hash(RULES) };
+        let of = Of::File { path: "rules.d/a.toml".into(), original: RULES.into() };
         let overlay = Overlay { files: vec![Changed { of, text }], ..Overlay::default() };
         let loaded = load_proposed(&site.0.join("lychgate.toml"), &overlay, &mut Diagnostics::new());
         assert_eq!(loaded.is_some(), good, "{wanted}");
