@@ -221,7 +221,8 @@ fn answer(done: Result<String, office::Fault>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(fault) => {
-            complain(&format!("lychgate: {fault}\n"));
+            let what_helps = fault.command().map(|command| format!("  {command}\n")).unwrap_or_default();
+            complain(&format!("lychgate: {fault}\n{what_helps}"));
             ExitCode::FAILURE
         }
     }

@@ -13,7 +13,7 @@ use super::fields::{Field, Sent, Summary, Typed};
 use super::frame::{Answer, Frame, Signed, Trouble, show};
 use crate::config::settings::TwoPeople;
 use crate::office::roles::Right;
-use crate::office::{Fault, holds, requests};
+use crate::office::{Fault, counted, holds, requests};
 use crate::records::access::requests::{State, all};
 use crate::records::custody;
 use crate::records::holds::{Hold, Keeps, Scope};
@@ -32,7 +32,6 @@ pub(super) fn line(hold: &Hold, keeps: &Keeps, zone: &TimeZone) -> Line {
     let scope = hold.scope.words();
     let mut letters = scope.chars();
     let scope = letters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default() + letters.as_str();
-    let counted = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let messages =
         if keeps.messages > 0 { format!(", and {} with content", counted(keeps.messages, "held message")) } else { String::new() };
     Line {

@@ -9,7 +9,7 @@ use super::fields::{Field, Sent, Summary, Typed};
 use super::frame::{Answer, Frame, Signed, show};
 use super::holds::{self, Line};
 use crate::office::roles::Right;
-use crate::office::{holds as office_holds, retention};
+use crate::office::{counted, holds as office_holds, retention};
 use crate::records::Receipt;
 
 /// Receipts that are shown.
@@ -134,10 +134,6 @@ fn in_short(receipt: &Receipt) -> String {
     let keys: u64 = receipt.classes.iter().map(|class| class.keys).sum();
     let asked = if receipt.asked { ", asked for" } else { "" };
     format!("a purge{asked}: {}, {}", counted(rows, "row"), counted(keys, "key"))
-}
-
-fn counted(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// First asks whether they are sure, then does it.

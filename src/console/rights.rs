@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::fields::{Field, Sent, Summary, Typed};
 use super::frame::{Answer, Frame, Signed, Trouble, show};
-use crate::office::Fault;
 use crate::office::rights::{self, requests};
 use crate::office::roles::Right;
+use crate::office::{Fault, counted};
 use crate::records::custody;
 use crate::records::rights::{Kind, Request};
 
@@ -141,7 +141,7 @@ fn clock(request: &Request, now: Timestamp, zone: &TimeZone) -> (String, &'stati
         return if left < SignedDuration::ZERO {
             ("Overdue".into(), "red", format!("The 72 hours for the report to the regulator ended on {until}"))
         } else {
-            (counted(left.as_hours(), "hour"), "orange", format!("Left for the report to the regulator, until {until}"))
+            (counted(left.as_hours().unsigned_abs(), "hour"), "orange", format!("Left for the report to the regulator, until {until}"))
         };
     }
     let Some(due) = request.due(today) else { return ("Open".into(), "grey", String::new()) };
@@ -153,17 +153,16 @@ fn clock(request: &Request, now: Timestamp, zone: &TimeZone) -> (String, &'stati
         ..0 => (
             "Overdue".into(),
             "red",
-            format!("It was due on {}, {} ago. Answer it now, and tell the person why it is late", day(due), counted(-left, "day")),
+            format!(
+                "It was due on {}, {} ago. Answer it now, and tell the person why it is late",
+                day(due),
+                counted(left.unsigned_abs().into(), "day")
+            ),
         ),
         0 => ("Due today".into(), "red", format!("It is due on {}", day(due))),
-        1..=PRESSING => (format!("{} left", counted(left, "day")), "orange", format!("It is due on {}", day(due))),
-        _ => (format!("{} left", counted(left, "day")), "green", format!("It is due on {}", day(due))),
+        1..=PRESSING => (format!("{} left", counted(left.unsigned_abs().into(), "day")), "orange", format!("It is due on {}", day(due))),
+        _ => (format!("{} left", counted(left.unsigned_abs().into(), "day")), "green", format!("It is due on {}", day(due))),
     }
-}
-
-fn counted(n: impl Into<i64>, what: &str) -> String {
-    let n = n.into();
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn day(date: Date) -> String {

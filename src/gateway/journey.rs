@@ -580,8 +580,9 @@ impl Context {
             None
         };
         // The reverse path was looked at; here it is the author of what the council sends without one, or under another's.
-        let mut authors = facts.sender().authors.iter().filter(|_| refusal.is_none() && facts.sender().is_council);
-        let is_suspended = authors.any(|(author, _)| admission::is_suspended(listener, &self.present, Some(author), None));
+        let suspends = refusal.is_none() && self.present.at_desk.suspends() && facts.sender().is_council;
+        let is_suspended = suspends
+            && facts.sender().authors.iter().any(|(author, _)| admission::is_suspended(listener, &self.present, Some(author), None));
         let refusal = refusal.or(is_suspended.then_some(wording::SENDER_SUSPENDED));
         let verdict = match &refusal {
             Some(_) if is_suspended => Verdict { matches: vec![suspended::matched()], ..plain(&facts) },

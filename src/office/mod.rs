@@ -65,7 +65,7 @@ pub enum Fault {
     Address(String),
     #[error("\"{0}\" is no case number: up to 60 letters, digits and - / . _ or space. It stands in receipts, so no name belongs in it")]
     Case(String),
-    #[error("a hold needs to say what it covers: --person, --message-id, --reference, --since or --until")]
+    #[error("a hold needs to say what it covers")]
     Everything,
     #[error("a hold needs --case NUMBER, --reason TEXT, --expires DATE and what it covers; or: hold-records list, lift, prolong")]
     HoldNeeds,
@@ -75,7 +75,7 @@ pub enum Fault {
     RequestNeeds,
     #[error("{0} of the receipts' marks did not hold: they are named above")]
     Receipts(usize),
-    #[error("the hold would end before it begins; give --expires a day that is to come")]
+    #[error("the hold would end before it begins: give a day that is to come")]
     Over,
     #[error("{0} is nobody of the site file: [council] and [people.NAME] say who has which role")]
     Nobody(String),
@@ -83,17 +83,17 @@ pub enum Fault {
     WhoAreYou,
     #[error("{who} may not {right}: that is for {roles}{}", if *stated { "" } else { ". Say who you are with --as ADDRESS" })]
     NotAllowed { who: String, right: &'static str, roles: String, stated: bool },
-    #[error("that takes two people: first `lychgate requests ask {0} SUBJECT --reason TEXT --as ADDRESS`, then --request NUMBER")]
+    #[error("that takes two people: ask, and somebody else must agree first")]
     TakesTwo(&'static str),
     #[error("nobody else may {0}, and it takes two: give a second person a role in [people.NAME]")]
     NobodyElse(&'static str),
     #[error("one of the two has that right from the other, for a time: it takes somebody who has it from the site file, or from a third")]
     LentByAsker,
-    #[error("there is no request {0}; `lychgate requests list` shows them")]
+    #[error("there is no request {0}")]
     NoTwoPeople(i64),
     #[error("request {0}: {1}")]
     TwoPeople(i64, crate::records::access::requests::Refused),
-    #[error("you have {0} requests open; first take back what you do not need: lychgate requests refuse NUMBER")]
+    #[error("you have {0} requests open; first take back what you do not need")]
     TooManyOpen(usize),
     #[error("the gateway cannot send mail of its own, so nobody would get a code: [outbox] has no credential")]
     NoPost,
@@ -105,7 +105,7 @@ pub enum Fault {
     Broken,
     #[error("there is no hold for the case {0}")]
     NoHold(String),
-    #[error("there is no request {0}; `lychgate rights request list` shows them")]
+    #[error("there is no request {0}")]
     NoRequest(i64),
     #[error("your request {0} is open already: the Clerk owes you an answer to it")]
     Asked(i64),
@@ -113,15 +113,15 @@ pub enum Fault {
     NoReceipt(u64),
     #[error("request {0} was not changed: {1}")]
     Request(i64, crate::records::rights::requests::Refused),
-    #[error("{0} has no row of this person's; the reference stands in `lychgate trace` and in notices")]
+    #[error("{0} has no row of this person's; the reference stands in the export and in notices")]
     NoRow(String),
     #[error("say which message or messages: --reference, --message-id, or --rule with --since")]
     WhichMessage,
-    #[error("nothing is held under {0}: it was decided, or its time is over; `lychgate held list` shows what is")]
+    #[error("nothing is held under {0}: it was decided, or its time is over")]
     NotHeld(String),
     #[error("{0}: {1}")]
     NotYours(String, crate::outbox::held::NotYours),
-    #[error("nothing waits under {0}; `lychgate queue list` shows what does")]
+    #[error("nothing waits under {0}")]
     NotQueued(String),
     #[error("there is nobody to tell: name the Clerk under [council], or `to` under [digest]")]
     NobodyToTell,
@@ -157,6 +157,24 @@ pub enum Fault {
     Backup(#[from] crate::records::backup::Fault),
     #[error("{0}")]
     Store(#[from] StoreError),
+}
+
+impl Fault {
+    /// What helps at the command line, for behind the words: pages have links instead.
+    pub fn command(&self) -> Option<String> {
+        Some(match self {
+            Fault::Everything => "--person, --message-id, --reference, --since or --until".into(),
+            Fault::Over => "--expires DATE".into(),
+            Fault::TakesTwo(act) => format!("lychgate requests ask {act} SUBJECT --reason TEXT --as ADDRESS, then --request NUMBER"),
+            Fault::NoTwoPeople(_) => "lychgate requests list".into(),
+            Fault::TooManyOpen(_) => "lychgate requests refuse NUMBER".into(),
+            Fault::NoRequest(_) => "lychgate rights request list".into(),
+            Fault::NoRow(_) => "lychgate trace".into(),
+            Fault::NotHeld(_) => "lychgate held list".into(),
+            Fault::NotQueued(_) => "lychgate queue list".into(),
+            _ => return None,
+        })
+    }
 }
 
 impl Doer {
@@ -259,7 +277,7 @@ fn length(milliseconds: i64) -> String {
 }
 
 /// "1 row", "2 rows".
-fn counted(n: u64, what: &str) -> String {
+pub(crate) fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

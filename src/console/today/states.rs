@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::console::frame::Signed;
 use crate::observe::{Part as Of, PartState};
+use crate::office::counted;
 use crate::office::digest::{self, Schedule};
 use crate::office::upkeep::{self, Level};
 use crate::records::Options;
@@ -171,8 +172,4 @@ fn desk(signed: &Signed, readable: bool) -> Option<Part> {
         ),
     };
     Some(Part::new("The desk\u{2019}s folder", state, says))
-}
-
-fn counted(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
