@@ -47,14 +47,14 @@ fn day(text: &str) -> Option<Date> {
 /// Which form of a page came back, with what was typed and what is wrong. By default none did.
 #[derive(Default)]
 pub(super) struct Typed {
-    form: &'static str,
+    form: String,
     sent: Sent,
     wrong: Vec<(&'static str, String)>,
 }
 
 impl Typed {
-    pub(super) fn new(form: &'static str, sent: Sent) -> Typed {
-        Typed { form, sent, wrong: Vec::new() }
+    pub(super) fn new(form: impl Into<String>, sent: Sent) -> Typed {
+        Typed { form: form.into(), sent, wrong: Vec::new() }
     }
 
     pub(super) fn wrong(mut self, name: &'static str, text: impl Into<String>) -> Typed {
@@ -76,22 +76,32 @@ impl Typed {
         None
     }
 
-    /// A day that may be left out; what is wrong is noted.
-    pub(super) fn day_or(&mut self, name: &'static str, otherwise: Date) -> Date {
+    /// A day, if there is one; what is wrong is noted.
+    pub(super) fn day_if(&mut self, name: &'static str) -> Option<Date> {
         match self.sent.day(name) {
-            Ok(day) => day.unwrap_or(otherwise),
+            Ok(day) => day,
             Err(text) => {
-                self.wrong.push((name, text.into()));
-                otherwise
+                self.note(name, text);
+                None
             }
         }
+    }
+
+    /// A day that may be left out; what is wrong is noted.
+    pub(super) fn day_or(&mut self, name: &'static str, otherwise: Date) -> Date {
+        self.day_if(name).unwrap_or(otherwise)
     }
 
     /// Words that must be there.
     pub(super) fn needs(&mut self, name: &'static str, missing: &str) {
         if self.sent.text(name).is_empty() {
-            self.wrong.push((name, missing.into()));
+            self.note(name, missing);
         }
+    }
+
+    /// What is wrong with a field.
+    pub(super) fn note(&mut self, name: &'static str, text: &str) {
+        self.wrong.push((name, text.into()));
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -110,11 +120,14 @@ impl Typed {
     }
 
     pub(super) fn summary(&self) -> Summary {
-        Summary { form: self.form, faults: self.wrong.iter().map(|(name, text)| (format!("{}-{name}", self.form), text.clone())).collect() }
+        Summary {
+            form: self.form.clone(),
+            faults: self.wrong.iter().map(|(name, text)| (format!("{}-{name}", self.form), text.clone())).collect(),
+        }
     }
 
     /// A field of a form: what it held comes back in it.
-    pub(super) fn field(&self, form: &'static str, name: &'static str, label: &str) -> Field {
+    pub(super) fn field(&self, form: &str, name: &'static str, label: &str) -> Field {
         let ours = self.form == form;
         Field {
             id: format!("{form}-{name}"),
@@ -132,7 +145,7 @@ impl Typed {
 #[derive(Template)]
 #[template(path = "summary.html", config = "src/console/askama.toml")]
 pub(super) struct Summary {
-    form: &'static str,
+    form: String,
     faults: Vec<(String, String)>,
 }
 
@@ -154,6 +167,8 @@ enum Shape {
     Address,
     /// Value and words.
     Choice(Vec<(&'static str, &'static str)>),
+    /// The same, in a list that opens: for more of them, or for people.
+    Select(Vec<(String, String)>),
     Tick(String),
 }
 
@@ -192,6 +207,10 @@ impl Field {
 
     pub(super) fn choice(self, choices: &[(&'static str, &'static str)]) -> Field {
         Field { shape: Shape::Choice(choices.to_vec()), ..self }
+    }
+
+    pub(super) fn select(self, choices: Vec<(String, String)>) -> Field {
+        Field { shape: Shape::Select(choices), ..self }
     }
 
     /// One box to tick, with these words beside it.
@@ -253,6 +272,9 @@ mod tests {
         assert!(field.contains("id=\"new-who\"") && field.contains("aria-describedby=\"new-who-hint new-who-error\""), "{field}");
         assert!(!field.contains("<b>") && field.contains("&#60;address&#62;"), "{field}");
         assert!(typed.summary().to_string().contains("href=\"#new-who\""));
+        let list = vec![("<b>\"x\"</b>".to_string(), "<i>".to_string()), ("y".into(), "Y".into())];
+        let select = typed.field("new", "who", "Whose").select(list).to_string();
+        assert!(select.contains("selected>&#60;i&#62;") && select.matches("selected").count() == 1 && !select.contains("<i>"), "{select}");
         let other = typed.field("old", "who", "Whose").to_string();
         assert!(!other.contains("Enter") && !other.contains("&#34;x"), "{other}");
         assert!(Typed::default().summary().to_string().trim().is_empty());

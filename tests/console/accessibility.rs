@@ -126,21 +126,22 @@ fn no_page_has_a_fault_that_a_program_can_see() {
         ] {
             browser.go(&format!("{}/people/{path}", council.url));
             if !fill.is_empty() {
-                browser.write("#who", fill);
-                browser.write("#reason", "Broken into on Tuesday; she is being told");
+                browser.write("#suspend-who", fill);
+                browser.write("#suspend-reason", "Broken into on Tuesday; she is being told");
             }
             browser.press_what_says(button);
             look(name);
         }
         for (path, button, account) in [("acting", "Let them act", false), ("accounts", "Register the account", true)] {
             browser.go(&format!("{}/people/{path}", council.url));
-            people::choose(&browser, "#who", "deputy@wragby.test");
-            browser.write("#reason", "The Clerk is away");
+            let form = if account { "register" } else { "lend" };
+            people::choose(&browser, &format!("#{form}-who"), "deputy@wragby.test");
+            browser.write(&format!("#{form}-reason"), "The Clerk is away");
             if account {
-                browser.write("#account", "jo.deputy@btinternet.com");
+                browser.write("#register-account", "jo.deputy@btinternet.com");
             } else {
-                people::choose(&browser, "#role", "clerk");
-                people::write_day(&browser, 5);
+                people::choose(&browser, "#lend-role", "clerk");
+                people::write_day(&browser, "#lend-last", 5);
             }
             browser.press_what_says(button);
             look(&format!("{path}-one"));

@@ -14,13 +14,11 @@ pub(super) fn choose(browser: &Browser, css: &str, value: &str) {
     assert_eq!(done, value, "{css}");
 }
 
-/// So many days from today, in the three fields.
-pub(super) fn write_day(browser: &Browser, days: i64) {
+/// The day so many days from today, as people write it.
+pub(super) fn write_day(browser: &Browser, css: &str, days: i64) {
     use jiff::ToSpan as _;
     let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(days.days());
-    browser.write("#day", &day.day().to_string());
-    browser.write("#month", &day.month().to_string());
-    browser.write("#year", &day.year().to_string());
+    browser.write(css, &day.strftime("%-d %-m %Y").to_string());
 }
 
 /// What the desk has written.
@@ -43,12 +41,12 @@ fn a_suspended_account_sends_nothing_until_it_is_lifted() {
         council.sign_in(&browser, CLERK);
         browser.press_what_says("People");
         browser.press_what_says("Suspended accounts");
-        browser.write("#who", ELM);
+        browser.write("#suspend-who", ELM);
         browser.press_what_says("Suspend the account");
         assert!(browser.title().starts_with("Error: ") && browser.text().contains("Say why"), "{}", browser.text());
-        let kept = browser.run("return document.querySelector('#who').value");
+        let kept = browser.run("return document.querySelector('#suspend-who').value");
         assert_eq!(kept, ELM, "what was typed is there still");
-        browser.write("#reason", "Her password was on a list");
+        browser.write("#suspend-reason", "Her password was on a list");
         browser.press_what_says("Suspend the account");
         assert!(browser.text().contains("is suspended. Its mail is refused"), "{}", browser.text());
         // At once, on every connection, with a clear answer; others and mail to her are not touched.
@@ -82,8 +80,8 @@ fn a_suspended_account_sends_nothing_until_it_is_lifted() {
         browser.press_what_says("Suspended accounts");
         browser.press_what_says("Lift it");
         browser.press_what_says("Lift the suspension");
-        assert!(browser.title().starts_with("Error: ") && browser.has("details[open] #reason-1"), "{}", browser.text());
-        browser.write("#reason-1", "A new password");
+        assert!(browser.title().starts_with("Error: ") && browser.has("details[open] #entry-1-reason"), "{}", browser.text());
+        browser.write("#entry-1-reason", "A new password");
         browser.press_what_says("Lift the suspension");
         assert!(browser.text().contains("No account is suspended"), "{}", browser.text());
         assert_eq!(council.mail("after", &["jo@outside.test"], "Agenda", "x"), 250);
@@ -136,15 +134,15 @@ fn a_deputy_has_the_role_until_it_is_taken_back() {
         council.sign_in(&clerk, CLERK);
         clerk.press_what_says("People");
         clerk.press_what_says("Acting for somebody");
-        choose(&clerk, "#who", DEPUTY);
-        choose(&clerk, "#role", "clerk");
-        clerk.write("#reason", "Two weeks in Wales");
+        choose(&clerk, "#lend-who", DEPUTY);
+        choose(&clerk, "#lend-role", "clerk");
+        clerk.write("#lend-reason", "Two weeks in Wales");
         clerk.press_what_says("Let them act");
         assert!(clerk.title().starts_with("Error: ") && clerk.text().contains("Enter the last day"), "{}", clerk.text());
-        write_day(&clerk, 200);
+        write_day(&clerk, "#lend-last", 200);
         clerk.press_what_says("Let them act");
         assert!(clerk.text().contains("92 days at most"), "{}", clerk.text());
-        write_day(&clerk, 14);
+        write_day(&clerk, "#lend-last", 14);
         clerk.press_what_says("Let them act");
         assert!(clerk.text().contains("Jo Deputy acts for the Clerk until"), "{}", clerk.text());
         // At once, in a session that was there before; everybody sees it on the first page.
@@ -158,15 +156,15 @@ fn a_deputy_has_the_role_until_it_is_taken_back() {
         // What is lent is not lent on, and its lender is not theirs to suspend.
         deputy.press_what_says("People");
         deputy.press_what_says("Acting for somebody");
-        assert!(deputy.text().contains("not yours to lend") && !deputy.has("#role"), "{}", deputy.text());
+        assert!(deputy.text().contains("not yours to lend") && !deputy.has("#lend-role"), "{}", deputy.text());
         deputy.go(&format!("{}/people/suspended", council.url));
-        deputy.write("#who", CLERK);
-        deputy.write("#reason", "Mine now");
+        deputy.write("#suspend-who", CLERK);
+        deputy.write("#suspend-reason", "Mine now");
         deputy.press_what_says("Suspend the account");
         assert!(deputy.text().contains("You have that right only for a time"), "{}", deputy.text());
         clerk.go(&format!("{}/people/acting", council.url));
         clerk.press_what_says("Take it back");
-        clerk.write("#reason-1", "Back early");
+        clerk.write("#entry-1-reason", "Back early");
         clerk.press_what_says("End it");
         assert!(clerk.text().contains("Nobody acts for anybody"), "{}", clerk.text());
         deputy.go(&format!("{}/held", council.url));
@@ -183,12 +181,12 @@ fn an_own_account_is_known_to_the_rules_at_once_and_to_nobody_who_reads() {
         assert_eq!(council.mail("first", &["zeta19@btinternet.com"], "Minutes", "x"), 250);
         council.sign_in(&browser, CLERK);
         browser.go(&format!("{}/people/accounts", council.url));
-        choose(&browser, "#who", ELM);
-        browser.write("#account", "zeta19");
-        browser.write("#reason", "She told us in May");
+        choose(&browser, "#register-who", ELM);
+        browser.write("#register-account", "zeta19");
+        browser.write("#register-reason", "She told us in May");
         browser.press_what_says("Register the account");
         assert!(browser.title().starts_with("Error: ") && browser.text().contains("Enter a whole address"), "{}", browser.text());
-        browser.write("#account", "Zeta19@BTinternet.com");
+        browser.write("#register-account", "Zeta19@BTinternet.com");
         browser.press_what_says("Register the account");
         let shown = browser.text();
         assert!(
@@ -202,7 +200,7 @@ fn an_own_account_is_known_to_the_rules_at_once_and_to_nobody_who_reads() {
         let file = written(&council).to_lowercase();
         assert!(file.contains("account:") && !file.contains("zeta19") && !file.contains("btinternet"), "{file}");
         browser.press_what_says("Remove it");
-        browser.write("#reason-1", "Closed");
+        browser.write("#entry-1-reason", "Closed");
         browser.press_what_says("Remove the account");
         assert_eq!(council.mail("fourth", &["zeta19@btinternet.com"], "Minutes", "x"), 250);
         browser.press_what_says("Access log");
@@ -242,7 +240,7 @@ fn whoever_may_not_change_people_is_refused_each_way() {
         assert_eq!(get(&council, path, &cookie).code, 403, "{path}");
     }
     let more = format!("Cookie: {cookie}\r\n");
-    let body = format!("token={token}&who={OAK}&role=clerk&account=a%40gmail.com&reason=x&day=1&month=1&year=2027&n=1");
+    let body = format!("token={token}&who={OAK}&role=clerk&account=a%40gmail.com&reason=x&last=1+1+2027&form=entry-1");
     for path in [
         "/people/suspended",
         "/people/suspended/lift",
@@ -260,10 +258,10 @@ fn whoever_may_not_change_people_is_refused_each_way() {
     let more = format!("Cookie: {cookie}\r\n");
     let own = post(&council, "/people/suspended", &more, &format!("token={token}&who={CLERK}&reason=x"));
     assert!(own.body.contains("You cannot suspend yourself"), "{}", own.body);
-    let king = post(&council, "/people/acting", &more, &format!("token={token}&who={OAK}&role=it&reason=x&day=1&month=1&year=2027"));
+    let king = post(&council, "/people/acting", &more, &format!("token={token}&who={OAK}&role=it&reason=x&last=1+1+2027"));
     assert!(king.body.contains("You do not have that role"), "{}", king.body);
     let hostile = "%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E%40wragby.test";
-    let shown = post(&council, "/people/suspended", &more, &format!("token={token}&who={hostile}&reason={hostile}&day={hostile}"));
+    let shown = post(&council, "/people/suspended", &more, &format!("token={token}&who={hostile}&reason={hostile}&last={hostile}"));
     assert!(shown.code == 200 && !shown.body.contains("<script>alert"), "{}", shown.body);
     assert!(!council.gateway.scratch.path().join("data/desk/people.toml").exists());
 }

@@ -69,17 +69,17 @@ fn ten_tasks_in_the_clicks_that_the_tour_promises() {
 
     browser.press_what_says("People");
     browser.press_what_says("Suspended accounts");
-    browser.write("#who", ELM);
-    browser.write("#reason", "Her password was on a list");
+    browser.write("#suspend-who", ELM);
+    browser.write("#suspend-reason", "Her password was on a list");
     browser.press_what_says("Suspend the account");
     done("Suspend an account", 0, "is suspended");
 
     browser.press_what_says("People");
     browser.press_what_says("Acting for somebody");
-    people::choose(&browser, "#who", "deputy@wragby.test");
-    people::choose(&browser, "#role", "clerk");
-    people::write_day(&browser, 14);
-    browser.write("#reason", "Two weeks in Wales");
+    people::choose(&browser, "#lend-who", "deputy@wragby.test");
+    people::choose(&browser, "#lend-role", "clerk");
+    people::write_day(&browser, "#lend-last", 14);
+    browser.write("#lend-reason", "Two weeks in Wales");
     browser.press_what_says("Let them act");
     done("Let the deputy act", 0, "acts for the Clerk until");
 

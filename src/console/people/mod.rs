@@ -6,16 +6,18 @@ pub(super) mod acting;
 pub(super) mod suspended;
 
 use askama::Template;
-use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
-use super::frame::{Answer, Frame, Signed, Trouble, plain, show};
+use super::fields::{Field, Sent, Summary, Typed};
+use super::frame::{Answer, Frame, Signed, Trouble, show};
 use crate::config::Settings;
 use crate::config::settings::Duty;
 use crate::office::acknowledgements::Standing;
 use crate::office::people::{self, Refused, Reload};
-use crate::office::{Fault, roles};
+use crate::office::roles::Right;
+use crate::office::{Doer, Fault, roles};
 use crate::records::Options;
+use crate::smtp::address::{Address, Charset};
 
 #[derive(Template)]
 #[template(path = "people.html", config = "src/console/askama.toml")]
@@ -41,28 +43,60 @@ struct Line {
     when: Option<String>,
 }
 
-/// A fault of a form: the field, and what is wrong with it.
-pub(super) struct Wrong {
-    pub at: String,
-    pub text: String,
+/// The page of one kind of entry: those that there are, each with a form that ends it, and a form for a new one.
+#[derive(Template)]
+#[template(path = "people-page.html", config = "src/console/askama.toml")]
+struct Page {
+    frame: Frame,
+    summary: Summary,
+    done: Option<&'static str>,
+    title: &'static str,
+    intro: &'static str,
+    notes: Vec<String>,
+    cards: Vec<Card>,
+    words: Words,
+    fields: Vec<Field>,
+    /// In place of the form for a new one.
+    why_not: Option<&'static str>,
 }
 
-/// What a form of one entry says: which, and why.
-#[derive(Default, serde::Deserialize)]
-pub(super) struct Entry {
-    #[serde(default)]
-    pub token: String,
-    /// Which form of the page.
-    #[serde(default)]
-    pub n: usize,
-    #[serde(default)]
-    pub who: String,
-    #[serde(default)]
-    pub role: String,
-    #[serde(default)]
-    pub account: String,
-    #[serde(default)]
-    pub reason: String,
+/// What the forms of such a page say, and where they lead.
+struct Words {
+    open: &'static str,
+    end: &'static str,
+    act: &'static str,
+    new: &'static str,
+    button: &'static str,
+    to: &'static str,
+    is_grave: bool,
+}
+
+/// An entry.
+struct Card {
+    heading: String,
+    tag: Option<&'static str>,
+    facts: Vec<(&'static str, String)>,
+    /// The name of its form on the page.
+    form: String,
+    hidden: Vec<(&'static str, String)>,
+    why: Field,
+}
+
+/// What a reason is for.
+const WHY: &str = "A few words; they stand beside the entry and in the access log.";
+
+/// The name of the form of the entry of this number.
+fn entry(n: usize) -> String {
+    format!("entry-{n}")
+}
+
+/// A form that ends an entry, as it came. Which of the page's it was is a number of ours, or none.
+fn ending(signed: &Signed, sent: Sent) -> Result<(Typed, Doer), Trouble> {
+    signed.must(&[Right::People])?;
+    signed.sent(sent.text("token"))?;
+    let n = sent.text("form").strip_prefix("entry-").and_then(|n| n.parse().ok()).unwrap_or_default();
+    let doer = signed.doer(sent.text("reason"))?;
+    Ok((Typed::new(entry(n), sent), doer))
 }
 
 #[derive(serde::Deserialize)]
@@ -123,39 +157,27 @@ async fn look(signed: &Signed, what: &str) -> Result<(), Trouble> {
     signed.ask(move |_, options| people::look(options, &doer)).await
 }
 
-/// What is wrong with a form, and where; what is no fault of a form is a page of its own.
-fn wrong(trouble: Trouble) -> Result<Wrong, Trouble> {
-    let at = match &trouble {
-        Trouble::Office(Fault::Purpose | Fault::People(Refused::LongReason)) => "reason",
-        Trouble::Office(Fault::People(Refused::Past | Refused::TooLong)) => "day",
-        Trouble::Office(Fault::People(Refused::NotYours)) => "role",
-        Trouble::Office(Fault::People(Refused::NotOwn | Refused::Registered | Refused::TooMany | Refused::NoKey)) => "account",
-        Trouble::Office(Fault::People(_) | Fault::Address(_) | Fault::Reload(_)) => "who",
-        _ => return Err(trouble),
-    };
-    let Trouble::Office(fault) = trouble else { return Err(trouble) };
-    let text = match &fault {
-        Fault::Address(_) => "Enter a whole address, such as jo.elm@council.gov.uk".into(),
-        fault => plain(fault),
-    };
-    Ok(Wrong { at: at.into(), text })
+/// The field of a form for a new entry that something is wrong with.
+fn at(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::Purpose | Fault::People(Refused::LongReason) => Some("reason"),
+        Fault::People(Refused::Past | Refused::TooLong) => Some("last"),
+        Fault::People(Refused::NotYours) => Some("role"),
+        Fault::People(Refused::NotOwn | Refused::Registered | Refused::TooMany | Refused::NoKey) => Some("account"),
+        Fault::People(_) | Fault::Address(_) | Fault::Reload(_) => Some("who"),
+        _ => None,
+    }
 }
 
 /// The same of the form of an entry, which has one field.
-fn wrong_at(trouble: Trouble, n: usize) -> Result<Wrong, Trouble> {
-    wrong(trouble).map(|wrong| Wrong { at: format!("reason-{n}"), ..wrong })
+fn at_entry(fault: &Fault) -> Option<&'static str> {
+    at(fault).map(|_| "reason")
 }
 
-/// A day of three fields; none where all are empty.
-fn date(day: &str, month: &str, year: &str) -> Result<Option<Date>, Wrong> {
-    let fields = [day.trim(), month.trim(), year.trim()];
-    if fields.iter().all(|f| f.is_empty()) {
-        return Ok(None);
-    }
-    let read = || Date::new(fields[2].parse().ok()?, fields[1].parse().ok()?, fields[0].parse().ok()?).ok().filter(|d| d.year() > 2000);
-    match read() {
-        Some(date) => Ok(Some(date)),
-        None => Err(Wrong { at: "day".into(), text: "Enter a day that there is, such as 10 12 2026.".into() }),
+/// What is no whole address is noted.
+fn needs_address(typed: &mut Typed, name: &'static str, missing: &str) {
+    if Address::parse(typed.text(name), Charset::Utf8).is_err() {
+        typed.note(name, missing);
     }
 }
 
@@ -203,5 +225,5 @@ fn offered(signed: &Signed, but: &str) -> Vec<(String, String)> {
 /// As the settings are after a change.
 fn still_may(signed: &Signed) -> bool {
     let now = roles::insider(&signed.desk.settings(), &signed.session.person, Timestamp::now());
-    now.is_some_and(|i| i.duties.iter().any(|d| roles::Right::People.of().contains(d)))
+    now.is_some_and(|i| i.duties.iter().any(|d| Right::People.of().contains(d)))
 }

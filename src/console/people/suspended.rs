@@ -1,59 +1,16 @@
 //! Accounts that may not send and cannot sign in.
 
-use askama::Template;
 use axum::Form;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect};
 use jiff::Timestamp;
 
-use super::{Done, Entry, Wrong, change, date, day, last_day, look, wrong, wrong_at};
-use crate::console::frame::{Answer, Frame, Signed, show};
+use super::{Card, Done, Page, WHY, Words, at, at_entry, change, day, ending, entry, last_day, look, needs_address};
+use crate::config::overlay::people::Suspension;
+use crate::console::fields::{Sent, Typed};
+use crate::console::frame::{Answer, Signed, show};
 use crate::office::people;
-
-#[derive(Template)]
-#[template(path = "people-suspended.html", config = "src/console/askama.toml")]
-struct Page {
-    frame: Frame,
-    entries: Vec<Line>,
-    asked: Asked,
-    fault: Option<Wrong>,
-    done: Option<&'static str>,
-}
-
-struct Line {
-    address: String,
-    name: String,
-    reason: String,
-    since: String,
-    until: Option<String>,
-    by: String,
-}
-
-#[derive(Clone, Default, serde::Deserialize)]
-pub(in crate::console) struct Asked {
-    #[serde(default)]
-    token: String,
-    #[serde(default)]
-    who: String,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    day: String,
-    #[serde(default)]
-    month: String,
-    #[serde(default)]
-    year: String,
-}
-
-impl Page {
-    fn is_at(&self, at: &str) -> Option<&str> {
-        self.fault.as_ref().filter(|f| f.at == at).map(|f| f.text.as_str())
-    }
-
-    fn is_entry(&self, n: impl std::fmt::Display) -> bool {
-        self.is_at(&format!("reason-{n}")).is_some()
-    }
-}
+use crate::office::roles::Right;
 
 pub(in crate::console) async fn page(signed: Signed, Query(done): Query<Done>) -> Answer {
     let done = match done.done.as_str() {
@@ -61,30 +18,65 @@ pub(in crate::console) async fn page(signed: Signed, Query(done): Query<Done>) -
         "lifted" => Some("The suspension is lifted. The account may send and sign in again."),
         _ => None,
     };
-    whole(&signed, Asked::default(), None, done).await
+    whole(&signed, Typed::default(), done).await
 }
 
-async fn whole(signed: &Signed, asked: Asked, fault: Option<Wrong>, done: Option<&'static str>) -> Answer {
+async fn whole(signed: &Signed, typed: Typed, done: Option<&'static str>) -> Answer {
     look(signed, "whose account is suspended").await?;
     let (settings, now) = (&signed.settings, Timestamp::now());
-    let entries = settings.at_desk.suspended.iter().filter(|s| !s.is_over(now)).map(|s| Line {
-        name: people::name_of(settings, &s.address),
-        address: s.address.clone(),
-        reason: s.reason.clone(),
-        since: day(signed, s.since),
-        until: s.until.map(|until| last_day(signed, until)),
-        by: people::name_of(settings, &s.by),
-    });
-    show(&Page { frame: signed.frame("/people"), entries: entries.collect(), asked, fault, done })
+    let card = |(n, of): (usize, &Suspension)| {
+        let name = people::name_of(settings, &of.address);
+        let mut facts = vec![
+            ("Why", of.reason.clone()),
+            ("Since", format!("{}, by {}", day(signed, of.since), people::name_of(settings, &of.by))),
+            ("Last day", of.until.map_or("None: until somebody lifts it".into(), |until| last_day(signed, until))),
+        ];
+        if name != of.address {
+            facts.insert(0, ("Address", of.address.clone()));
+        }
+        let why = typed.field(&entry(n), "reason", "Why it is lifted");
+        Card { heading: name, tag: None, facts, hidden: vec![("who", of.address.clone())], why, form: entry(n) }
+    };
+    let cards: Vec<Card> = (1..).zip(settings.at_desk.suspended.iter().filter(|s| !s.is_over(now))).map(card).collect();
+    let field = |name, label: &str| typed.field("suspend", name, label);
+    show(&Page {
+        frame: signed.frame("/people"),
+        summary: typed.summary(),
+        done,
+        title: "Suspended accounts",
+        intro: "Mail of a suspended account is refused, and it cannot sign in here. Mail to it is not touched, and what is held of it stays held.",
+        notes: if cards.is_empty() { vec!["No account is suspended.".into()] } else { Vec::new() },
+        cards,
+        words: Words {
+            open: "Lift it",
+            end: "Lift the suspension",
+            act: "/people/suspended/lift",
+            new: "Suspend an account",
+            button: "Suspend the account",
+            to: "/people/suspended",
+            is_grave: true,
+        },
+        why_not: None,
+        fields: vec![
+            field("who", "Whose account").hint("A council address. Whoever has more of them is suspended with all.").address(),
+            field("reason", "Why").hint(WHY),
+            field("last", "Last day, if there is one")
+                .day("Such as 10 12 2026: the account may send again on the day after. Left empty, until somebody lifts it."),
+        ],
+    })
 }
 
-pub(in crate::console) async fn suspend(signed: Signed, Form(asked): Form<Asked>) -> Answer {
-    signed.sent(&asked.token)?;
-    let last = match date(&asked.day, &asked.month, &asked.year) {
-        Ok(last) => last,
-        Err(fault) => return whole(&signed, asked, Some(fault), None).await,
-    };
-    let (doer, who) = (signed.doer(&asked.reason)?, asked.who.clone());
+pub(in crate::console) async fn suspend(signed: Signed, Form(sent): Form<Sent>) -> Answer {
+    signed.must(&[Right::People])?;
+    signed.sent(sent.text("token"))?;
+    let mut typed = Typed::new("suspend", sent);
+    needs_address(&mut typed, "who", "Enter a whole address, such as jo.elm@council.gov.uk");
+    typed.needs("reason", "Say why, in a few words");
+    let last = typed.day_if("last");
+    if !typed.is_whole() {
+        return whole(&signed, typed, None).await;
+    }
+    let (doer, who) = (signed.doer(typed.text("reason"))?, typed.text("who").to_string());
     let done =
         change(&signed, move |settings, options, reload| people::suspend(settings, options, &who, last, Timestamp::now(), &doer, reload));
     match done.await {
@@ -92,22 +84,16 @@ pub(in crate::console) async fn suspend(signed: Signed, Form(asked): Form<Asked>
             signed.desk.sessions.end_all(&theirs);
             Ok(Redirect::to("/people/suspended?done=suspended").into_response())
         }
-        Err(trouble) => {
-            let fault = wrong(trouble)?;
-            whole(&signed, asked, Some(fault), None).await
-        }
+        Err(trouble) => whole(&signed, typed.refused(trouble, at)?, None).await,
     }
 }
 
-pub(in crate::console) async fn lift(signed: Signed, Form(entry): Form<Entry>) -> Answer {
-    signed.sent(&entry.token)?;
-    let (doer, who) = (signed.doer(&entry.reason)?, entry.who.clone());
+pub(in crate::console) async fn lift(signed: Signed, Form(sent): Form<Sent>) -> Answer {
+    let (typed, doer) = ending(&signed, sent)?;
+    let who = typed.text("who").to_string();
     let done = change(&signed, move |settings, options, reload| people::lift(settings, options, &who, Timestamp::now(), &doer, reload));
     match done.await {
         Ok(()) => Ok(Redirect::to("/people/suspended?done=lifted").into_response()),
-        Err(trouble) => {
-            let fault = wrong_at(trouble, entry.n)?;
-            whole(&signed, Asked::default(), Some(fault), None).await
-        }
+        Err(trouble) => whole(&signed, typed.refused(trouble, at_entry)?, None).await,
     }
 }
