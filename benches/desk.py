@@ -41,6 +41,8 @@ def main():
     a.add_argument("--messages", type=int, default=12000)
     a.add_argument("--keep", type=float, default=0.9)
     options = a.parse_args()
+    if options.pairs < 2:
+        a.error("quartiles take at least two pairs")
     binary = options.binary or built(["build", "--release", "--bin", "lychgate"], "lychgate")
     with tempfile.TemporaryDirectory(prefix="lychgate-desk-") as folder:
         return measure(options, binary, pathlib.Path(folder))

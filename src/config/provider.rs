@@ -66,8 +66,9 @@ pub fn read(bytes: &[u8]) -> Result<Read, Fault> {
         logout_answer = Some(service.attribute("ResponseLocation").map_or(Ok(location.clone()), page)?);
         logout = Some(location);
     }
+    let signs_until = certificates.iter().filter_map(|der| ends(der)).max();
     let until = [&root, idp].iter().filter_map(|e| e.attribute("validUntil")?.parse().ok()).min();
-    Ok(Read { provider: Provider { entity, sign_in, logout, logout_answer, certificates }, until })
+    Ok(Read { provider: Provider { entity, sign_in, logout, logout_answer, certificates, signs_until }, until })
 }
 
 fn endpoint<'a>(idp: &'a Element, name: &'a str) -> Option<&'a Element> {
@@ -118,6 +119,12 @@ fn strong(der: &[u8]) -> Result<(), Fault> {
             "Let the identity provider sign with RSA of 2048 bits or more, or ECDSA P-256 or P-384.",
         )
     }
+}
+
+/// When a certificate ends.
+fn ends(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 /// An address that people are sent to.
@@ -172,6 +179,8 @@ mod tests {
         assert_eq!(read.provider.logout.as_deref(), Some("https://idp.example/out"));
         assert_eq!(read.provider.logout, read.provider.logout_answer);
         assert!(read.until.is_some());
+        // What rcgen makes unless it is told when: the last of the certificates that sign, whatever the others are for.
+        assert_eq!(read.provider.signs_until, Some("4096-01-01T00:00:00Z".parse().unwrap()));
     }
 
     #[test]

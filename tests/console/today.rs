@@ -50,6 +50,26 @@ fn a_certificate_near_its_end_is_told_of_and_so_is_one_that_is_over() {
     }
 }
 
+/// Nothing of the gateway's ends then, but nobody could sign in.
+#[cfg(feature = "saml")]
+#[test]
+fn the_identity_providers_certificate_is_told_of_too() {
+    for (days, tag, says) in
+        [(200, "Well", "Good until"), (10, "Not well", "metadata again"), (-2, "Urgent", "nobody may be able to sign in")]
+    {
+        let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(days.days());
+        let (certificate, _) = ending(day.year().into(), day.month().unsigned_abs(), day.day().unsigned_abs());
+        let bind = loopback(port());
+        let files = [("idp.xml", &*saml::metadata(&certificate))];
+        let council = Council::at("console-provider", &bind.to_string(), format!("http://{bind}"), saml::SAML, &files);
+        let (cookie, _) = super::security::session(&council, CLERK);
+        let page = super::security::get(&council, "/", &cookie).body;
+        let row = page.split("<div class=\"govuk-summary-list__row\">").find(|row| row.contains("certificate of the identity provider"));
+        let row = row.unwrap_or_else(|| panic!("nothing of it on {page}"));
+        assert!(row.contains(tag) && row.contains(says), "{days} days: {row}");
+    }
+}
+
 #[test]
 fn each_part_that_is_not_well_says_what_to_do_first() {
     let nobody = loopback(port());

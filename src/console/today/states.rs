@@ -40,7 +40,7 @@ const PLAIN: [(Of, &str, &str); 8] = [
     (
         Of::Rules,
         "The rules",
-        "A change of the rules was refused, or what was changed here is left out; the old ones stay in force. `lychgate check` says why.",
+        "A change of the rules was refused, or what was changed here is left out; the old ones stay in force. Ask whoever runs the gateway to check them.",
     ),
     (
         Of::Records,
@@ -52,7 +52,7 @@ const PLAIN: [(Of, &str, &str); 8] = [
     (
         Of::People,
         "Suspended accounts and lent roles",
-        "The file of the page People is damaged: nobody has a role that was lent, and a suspension may not count. `lychgate check` says where.",
+        "The file of the page People is damaged: nobody has a role that was lent, and a suspension may not count. Ask whoever runs the gateway to check it.",
     ),
     (Of::Dns, "Names can be looked up", "Rules that ask about senders wait or let mail pass, as each says."),
 ];
@@ -61,6 +61,7 @@ pub(super) fn all(signed: &Signed, counts: &Counts, digest: Option<&DigestStandi
     let mut out: Vec<Part> = PLAIN.into_iter().filter_map(|(part, what, first)| plain(signed, part, what, first)).collect();
     out.push(queue(signed, counts));
     out.extend(certificate(signed, now));
+    out.extend(provider(signed, now));
     out.extend(disk(signed));
     out.extend(weekly(signed, digest, now));
     out.extend(desk(signed, readable));
@@ -92,7 +93,7 @@ fn queue(signed: &Signed, counts: &Counts) -> Part {
         says.push('.');
     }
     if counts.stopped > 0 {
-        says.push_str(&format!(" {} stopped by hand: `lychgate queue start` lets it go.", counted(counts.stopped, "message")));
+        says.push_str(&format!(" {} stopped by hand: ask whoever runs the gateway to let it go.", counted(counts.stopped, "message")));
     }
     if counts.broken > 0 {
         says.push_str(&format!(" {} set aside that cannot be opened: ask whoever runs the gateway.", counted(counts.broken, "message")));
@@ -109,22 +110,30 @@ fn queue(signed: &Signed, counts: &Counts) -> Part {
 
 fn certificate(signed: &Signed, now: Timestamp) -> Option<Part> {
     let ends = Timestamp::from_second(signed.desk.around.metrics.health().certificate_ends()?).ok()?;
+    let first = "Ask whoever runs the gateway to renew it and to reload";
+    Some(ending(signed, "The certificate", ends, now, "mail programs refuse the gateway", first))
+}
+
+/// Of the identity provider. What it signed with an old one is refused by no clock, but it signs with another by then.
+fn provider(signed: &Signed, now: Timestamp) -> Option<Part> {
+    let saml = signed.settings.console.as_ref()?.saml.as_ref()?;
+    let first = "Ask whoever runs the gateway to fetch the identity provider\u{2019}s metadata again and to reload";
+    let what = "The certificate of the identity provider";
+    Some(ending(signed, what, saml.provider.signs_until?, now, "nobody may be able to sign in with the council\u{2019}s account", first))
+}
+
+/// A certificate that ends: what happens then, and what to do first.
+fn ending(signed: &Signed, what: &'static str, ends: Timestamp, now: Timestamp, then: &str, first: &str) -> Part {
     let (days, level) = upkeep::certificate(ends, now);
     let date = ends.to_zoned(signed.settings.time_zone.clone()).strftime("%-d %B %Y");
-    let first = "Ask whoever runs the gateway to renew it and to reload";
+    let left = counted(days.unsigned_abs(), "day");
     let (state, says) = match level {
-        Level::Well => (WELL, format!("Good until {date}, {} from now.", counted(days.unsigned_abs(), "day"))),
-        _ if ends <= now => (URGENT, format!("It was good until {date}: mail programs refuse the gateway. {first} now.")),
-        Level::Soon => (NOT_WELL, format!("It ends on {date}, {} from now. {first}.", counted(days.unsigned_abs(), "day"))),
-        Level::Urgent => (
-            URGENT,
-            format!(
-                "It ends on {date}, {} from now; then mail programs refuse the gateway. {first} today.",
-                counted(days.unsigned_abs(), "day")
-            ),
-        ),
+        Level::Well => (WELL, format!("Good until {date}, {left} from now.")),
+        _ if ends <= now => (URGENT, format!("It was good until {date}: {then}. {first} now.")),
+        Level::Soon => (NOT_WELL, format!("It ends on {date}, {left} from now. {first}.")),
+        Level::Urgent => (URGENT, format!("It ends on {date}, {left} from now; then {then}. {first} today.")),
     };
-    Some(Part::new("The certificate", state, says))
+    Part::new(what, state, says)
 }
 
 fn disk(signed: &Signed) -> Option<Part> {

@@ -45,6 +45,8 @@ pub struct Report {
     pub held: HeldEnded,
     pub standing: Standing,
     pub certificate: Certificate,
+    /// When the identity provider's certificate ends; none where there is none.
+    pub provider_ends: Option<Timestamp>,
     pub review: Option<Date>,
     /// The monitoring notice: its version, and when it was given.
     pub notice: Option<(String, Date)>,
@@ -194,6 +196,13 @@ fn to_do(report: &Report, out: &mut Lines) {
         }
         Certificate::Unreadable => all.push("The gateway's certificate cannot be read. Ask whoever runs the gateway.".into()),
         Certificate::None | Certificate::Ends(_) => {}
+    }
+    if let Some(end) = report.provider_ends.filter(|end| days_to(report, *end) <= CERTIFICATE) {
+        let verb = if end <= report.now { "ended" } else { "ends" };
+        all.push(format!(
+            "The identity provider's certificate {verb} on {}. Have its metadata fetched again, or nobody may be able to sign in.",
+            day(end, &report.zone)
+        ));
     }
     let today = report.now.to_zoned(report.zone.clone()).date();
     if let Some(review) = report.review.filter(|review| *review <= today.saturating_add(REVIEW.days())) {

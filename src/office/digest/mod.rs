@@ -42,6 +42,7 @@ struct Site {
     zone: TimeZone,
     digest: Option<Digest>,
     certificate: Option<PathBuf>,
+    provider_ends: Option<Timestamp>,
     review: Option<Date>,
     notice: Option<(String, Date)>,
 }
@@ -165,6 +166,7 @@ impl Site {
             zone: settings.time_zone.clone(),
             digest: settings.digest.clone(),
             certificate: settings.tls.as_ref().map(|tls| tls.certificate.clone()),
+            provider_ends: settings.console.as_ref().and_then(|console| console.saml.as_ref()?.provider.signs_until),
             review: settings.council.review,
             notice: settings.monitoring.as_ref().map(|m| (m.notice_version.clone(), m.notice_date)),
         }
@@ -200,6 +202,7 @@ impl Site {
             before,
             standing: live.standing,
             certificate: self.certificate.as_deref().map_or(Certificate::None, certificate),
+            provider_ends: self.provider_ends,
             review: self.review,
             notice: self.notice.clone(),
             scanner: live.scanner,
