@@ -298,7 +298,11 @@ async fn nobody_can_be_read_out_of_the_files() {
     assert_eq!(rows(&options), [1, 1, 1]);
     for file in std::fs::read_dir(folder.path("data")).unwrap() {
         let file = file.unwrap().path();
-        let octets = std::fs::read(&file).unwrap();
+        let octets = match std::fs::read(&file) {
+            // What is written anew stands beside the old until it takes its place.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            read => read.unwrap(),
+        };
         for secret in ["ashby", "btinternet", "tom@", "secret-id", "clerk", "messages login"] {
             assert!(memchr::memmem::find(&octets, secret.as_bytes()).is_none(), "{secret} in {}", file.display());
         }
