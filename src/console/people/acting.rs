@@ -43,6 +43,12 @@ async fn whole(signed: &Signed, typed: Typed, done: Option<&'static str>) -> Ans
     let cards: Vec<Card> = (1..).zip(roles::lent(settings, now)).map(card).collect();
     let own = roles::bearer(settings, &signed.session.person).map(|b| b.duties).unwrap_or_default();
     let lendable: Vec<_> = own.into_iter().filter(|d| *d != Duty::Member).map(|d| (d.word().into(), acts(d).into())).collect();
+    let is_deputy = roles::lent(settings, now).any(|lent| signed.insider.addresses.contains(&lent.to));
+    let why_not = if is_deputy {
+        "You act for somebody yourself: what is lent to you is not yours to lend."
+    } else {
+        "Your role comes from a group at the identity provider. Whoever is to act for you joins that group for the time."
+    };
     let field = |name, label: &str| typed.field("lend", name, label);
     show(&Page {
         frame: signed.frame("/people"),
@@ -62,7 +68,7 @@ async fn whole(signed: &Signed, typed: Typed, done: Option<&'static str>) -> Ans
             to: "/people/acting",
             is_grave: false,
         },
-        why_not: lendable.is_empty().then_some("You act for somebody yourself: what is lent to you is not yours to lend."),
+        why_not: lendable.is_empty().then_some(why_not),
         fields: vec![
             field("who", "Who is to act").select(offered(signed, &signed.insider.name)),
             field("role", "In which role").hint("One that you have yourself").select(lendable),

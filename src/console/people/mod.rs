@@ -29,6 +29,8 @@ struct List {
     acting: usize,
     accounts: usize,
     broken: Option<String>,
+    /// Groups at the identity provider decide about whoever signs in there.
+    by_groups: bool,
 }
 
 struct Line {
@@ -131,7 +133,9 @@ pub(super) async fn list(signed: Signed) -> Answer {
         })
         .collect();
     let at_desk = &signed.settings.at_desk;
+    let saml = signed.settings.console.as_ref().and_then(|console| console.saml.as_ref());
     show(&List {
+        by_groups: saml.is_some_and(|saml| saml.roles.is_some()),
         read: people.iter().filter(|p| p.notice == "Read").count(),
         suspended: at_desk.suspended.iter().filter(|s| !s.is_over(now)).count(),
         acting: roles::lent(&signed.settings, now).count(),

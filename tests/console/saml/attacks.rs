@@ -489,7 +489,7 @@ fn that_path_alone_is_open_across_sites_and_not_for_ever() {
 
 #[test]
 fn groups_give_roles_where_the_site_file_says_so() {
-    let mapped = "[console.saml.roles]\n\"Clerks\" = [\"auditor\"]\n\"Everybody\" = \"member\"\n";
+    let mapped = "[console.saml.roles]\n\"Clerks\" = [\"auditor\"]\n\"Everybody\" = \"member\"\n\"Deputies\" = [\"clerk\"]\n";
     let Some(forge) = Forge::start("saml-groups", mapped) else { return };
     let enter = |name: &str, group: &str| {
         let (cookie, answer) = forge.ask();
@@ -505,6 +505,13 @@ fn groups_give_roles_where_the_site_file_says_so() {
     let (reply, session) = enter("new@wragby.test", "Clerks");
     let page = get(&forge.council, "/", &format!("lychgate={}", session.unwrap_or_else(|| panic!("{}", reply.head)))).body;
     assert!(page.contains("Access log") && !page.contains("/held\""), "an auditor's menu: {page}");
+    // Such a role is told of, and is not lent on.
+    let (_, session) = enter("new@wragby.test", "Deputies");
+    let cookie = format!("lychgate={}", session.expect("a session"));
+    let page = get(&forge.council, "/people", &cookie).body;
+    assert!(page.contains("roles of their groups at the identity provider"), "{page}");
+    let page = get(&forge.council, "/people/acting", &cookie).body;
+    assert!(page.contains("Your role comes from a group") && !page.contains("lend-who"), "{page}");
     // The Clerk of the site file: the groups alone decide.
     let (_, session) = enter(CLERK, "Everybody");
     let page = get(&forge.council, "/", &format!("lychgate={}", session.expect("a session"))).body;

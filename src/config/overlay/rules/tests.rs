@@ -42,7 +42,8 @@ impl Site {
     fn load(&self) -> (Settings, String) {
         let mut d = Diagnostics::new();
         let settings = load(&self.0.join("lychgate.toml"), &mut d);
-        (settings.unwrap_or_else(|| panic!("{d}")), d.to_string())
+        // Where a line is broken hangs on how long the folder's name is.
+        (settings.unwrap_or_else(|| panic!("{d}")), d.to_string().replace("\n  │ ", " "))
     }
 }
 
