@@ -66,9 +66,8 @@ pub fn read(bytes: &[u8]) -> Result<Read, Fault> {
         logout_answer = Some(service.attribute("ResponseLocation").map_or(Ok(location.clone()), page)?);
         logout = Some(location);
     }
-    let signs_until = certificates.iter().filter_map(|der| ends(der)).max();
     let until = [&root, idp].iter().filter_map(|e| e.attribute("validUntil")?.parse().ok()).min();
-    Ok(Read { provider: Provider { entity, sign_in, logout, logout_answer, certificates, signs_until }, until })
+    Ok(Read { provider: Provider { entity, sign_in, logout, logout_answer, certificates }, until })
 }
 
 fn endpoint<'a>(idp: &'a Element, name: &'a str) -> Option<&'a Element> {
@@ -121,10 +120,15 @@ fn strong(der: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// When a certificate ends.
-fn ends(der: &[u8]) -> Option<Timestamp> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+impl Provider {
+    /// When the last of its certificates ends: by then it signs with another.
+    pub fn signs_until(&self) -> Option<Timestamp> {
+        let ends = |der: &Vec<u8>| {
+            let (_, certificate) = X509Certificate::from_der(der).ok()?;
+            Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+        };
+        self.certificates.iter().filter_map(ends).max()
+    }
 }
 
 /// An address that people are sent to.
@@ -180,7 +184,7 @@ mod tests {
         assert_eq!(read.provider.logout, read.provider.logout_answer);
         assert!(read.until.is_some());
         // What rcgen makes unless it is told when: the last of the certificates that sign, whatever the others are for.
-        assert_eq!(read.provider.signs_until, Some("4096-01-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(read.provider.signs_until(), Some("4096-01-01T00:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::overlay::people::AtDesk;
 use crate::policy::Policy;
 pub use crate::policy::Role;
@@ -114,8 +112,6 @@ pub struct Provider {
     pub logout_answer: Option<String>,
     /// Certificates of the keys that it signs with, DER; at least one.
     pub certificates: Vec<Vec<u8>>,
-    /// When the last of them ends: by then it signs with another.
-    pub signs_until: Option<Timestamp>,
 }
 
 /// Who may do what with what is kept, and what takes two of them.

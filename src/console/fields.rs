@@ -58,7 +58,7 @@ impl Typed {
     }
 
     pub(super) fn wrong(mut self, name: &'static str, text: impl Into<String>) -> Typed {
-        self.wrong.push((name, text.into()));
+        self.note(name, text);
         self
     }
 
@@ -70,8 +70,8 @@ impl Typed {
     pub(super) fn day(&mut self, name: &'static str, missing: &str) -> Option<Date> {
         match self.sent.day(name) {
             Ok(Some(day)) => return Some(day),
-            Ok(None) => self.wrong.push((name, missing.into())),
-            Err(text) => self.wrong.push((name, text.into())),
+            Ok(None) => self.note(name, missing),
+            Err(text) => self.note(name, text),
         }
         None
     }
@@ -100,7 +100,7 @@ impl Typed {
     }
 
     /// What is wrong with a field.
-    pub(super) fn note(&mut self, name: &'static str, text: &str) {
+    pub(super) fn note(&mut self, name: &'static str, text: impl Into<String>) {
         self.wrong.push((name, text.into()));
     }
 

@@ -25,7 +25,8 @@ pub enum Level {
     Urgent,
 }
 
-/// Of a certificate that ends then, the gateway's own or the identity provider's: whole days left (none are left where it is below 0), and how pressing that is.
+/// Of a certificate that ends then, the gateway's own or the identity provider's: whole days left (none are left where it is below 0),
+/// and how pressing that is.
 pub fn certificate(ends: Timestamp, now: Timestamp) -> (i64, Level) {
     let days = ends.duration_since(now).as_secs().div_euclid(86_400);
     let level = match days {

@@ -67,6 +67,11 @@ fn the_identity_providers_certificate_is_told_of_too() {
         let row = page.split("<div class=\"govuk-summary-list__row\">").find(|row| row.contains("certificate of the identity provider"));
         let row = row.unwrap_or_else(|| panic!("nothing of it on {page}"));
         assert!(row.contains(tag) && row.contains(says), "{days} days: {row}");
+        // The digest says the same, before it is too late.
+        let digest = council.gateway.command(&["digest"]);
+        let digest = String::from_utf8_lossy(&digest.stdout).into_owned();
+        assert!(digest.contains("TO DO"), "{digest}");
+        assert_eq!(digest.contains("The identity provider's certificate end"), days < 21, "{days} days: {digest}");
     }
 }
 

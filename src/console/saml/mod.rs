@@ -179,7 +179,6 @@ mod tests {
                 logout: Some("https://idp.example/out".into()),
                 logout_answer: Some("https://idp.example/out".into()),
                 certificates: vec![vec![0]],
-                signs_until: None,
             },
             address_attribute: None,
             groups_attribute: None,

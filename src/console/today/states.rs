@@ -119,7 +119,7 @@ fn provider(signed: &Signed, now: Timestamp) -> Option<Part> {
     let saml = signed.settings.console.as_ref()?.saml.as_ref()?;
     let first = "Ask whoever runs the gateway to fetch the identity provider\u{2019}s metadata again and to reload";
     let what = "The certificate of the identity provider";
-    Some(ending(signed, what, saml.provider.signs_until?, now, "nobody may be able to sign in with the council\u{2019}s account", first))
+    Some(ending(signed, what, saml.provider.signs_until()?, now, "nobody may be able to sign in with the council\u{2019}s account", first))
 }
 
 /// A certificate that ends: what happens then, and what to do first.

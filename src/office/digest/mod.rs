@@ -166,7 +166,7 @@ impl Site {
             zone: settings.time_zone.clone(),
             digest: settings.digest.clone(),
             certificate: settings.tls.as_ref().map(|tls| tls.certificate.clone()),
-            provider_ends: settings.console.as_ref().and_then(|console| console.saml.as_ref()?.provider.signs_until),
+            provider_ends: settings.console.as_ref().and_then(|console| console.saml.as_ref()?.provider.signs_until()),
             review: settings.council.review,
             notice: settings.monitoring.as_ref().map(|m| (m.notice_version.clone(), m.notice_date)),
         }
